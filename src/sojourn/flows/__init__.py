@@ -1,0 +1,1 @@
+"""What happens: generators that ask for operations and decide by their answers."""

@@ -1,0 +1,341 @@
+"""What happens to one session: created, opened, changed, rotated, ended. Read this file for the whole idea.
+
+Each function is a flow: it asks for operations and decides by their answers. Nothing here does I/O, looks at a clock or
+makes random bytes: `now` and `entropy` are handed in, and tests feed replies by hand.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from sojourn.core.apply import Answers
+from sojourn.core.changes import Change
+from sojourn.core.events import EndReason, TokenReused, event_id, session_created
+from sojourn.core.operations import (
+    Ability,
+    Announce,
+    Append,
+    Apply,
+    Create,
+    Delete,
+    Flow,
+    Load,
+    StoreOp,
+)
+from sojourn.core.record import FORMAT, Client, Identity, Lifetime, Record, deadline, expired, proof
+from sojourn.core.session import Intent, Recording
+from sojourn.core.tokens import Token, make_handle, make_token, parse_token, secret_hash
+from sojourn.core.values import Fields, size
+from sojourn.errors import (
+    ChangeError,
+    IdentityChanged,
+    LimitReached,
+    OutcomeUnknown,
+    SessionExpired,
+    SessionNotFound,
+    SessionTooLarge,
+    StoreError,
+    StoreUnavailable,
+    ValueRefused,
+)
+from sojourn.flows import login
+from sojourn.flows.policy import Entropy, Policy, announce, announce_ended
+
+__all__ = ["act", "commit", "create", "end", "find", "opened", "refresh", "regenerate", "touch"]
+
+Asked: TypeAlias = "StoreOp | Announce"
+
+
+def create(
+    policy: Policy,
+    now: int,
+    entropy: Entropy,
+    data: Fields,
+    identity: Identity = Identity(),  # noqa: B008 - frozen
+    lifetime: Lifetime | None = None,
+    client: Client = Client(),  # noqa: B008 - frozen
+) -> Flow[Asked, tuple[Record, Token]]:
+    """Store a new session under a new handle and answer it with its token (F3).
+
+    Raises:
+        SessionTooLarge: The data is over `max_bytes`.
+        LimitReached: The user has `max_sessions` and the policy is to refuse; nothing is left behind.
+    """
+    if (length := size(data)) > policy.max_bytes:
+        raise SessionTooLarge(f"the new session's data has {length} bytes, more than max_bytes={policy.max_bytes}")
+    if identity.uid is not None:
+        identity = replace(identity, authenticated_at=now)
+    for _ in range(3):  # G3: a handle that exists is not a reason to fail; with 128 random bits it is a broken source
+        token = make_token(make_handle(entropy(16)), entropy(32))
+        record = Record(
+            handle=token.handle,
+            secret_hash=secret_hash(token.secret),
+            created=now,
+            last_access=now,
+            last_update=now,
+            lifetime=lifetime or policy.lifetime,
+            data=data,
+            uid=identity.uid,
+            roles=identity.roles,
+            user_data=identity.user_data,
+            authenticated_at=identity.authenticated_at,
+            acting_as=identity.acting_as,
+            client=client,
+            seq=1,
+        )
+        if (yield from Create(record)):
+            break
+    else:
+        raise StoreError("three new handles existed already: the source of random bytes repeats itself")
+    yield from announce(session_created(record))
+    if record.uid is not None:
+        yield from login.admit(policy, now, record, None)
+    return record, token
+
+
+def opened(policy: Policy, now: int, text: str) -> Flow[Asked, tuple[Record, Token]]:
+    """The session that a token opens, with a due touch noted: one round trip.
+
+    Raises:
+        SessionNotFound: The token is malformed, unknown, or its secret is not the session's (any more).
+        SessionExpired: The session's lifetime is over (F4: it is left for the sweep).
+    """
+    token = parse_token(text)
+    if token is None:
+        raise SessionNotFound
+    presented = secret_hash(token.secret)
+    record = yield from Load(token.handle, presented, now)
+    if record is None or record.format > FORMAT:
+        raise SessionNotFound(token.handle)
+    shown = proof(record, presented)
+    if shown == "reused":
+        yield from _reused(policy, now, record)
+    if shown != "valid":
+        raise SessionNotFound(token.handle)
+    if expired(record, now):
+        raise SessionExpired(token.handle, deadline(record) or 0)
+    return record, token
+
+
+def _reused(policy: Policy, now: int, record: Record) -> Flow[Asked, None]:
+    event = TokenReused(
+        id=event_id(record.handle, record.seq) + f"-reused-{now}",
+        at=now,
+        handle=record.handle,
+        seq=record.seq,
+        uid=record.uid,
+    )
+    if Ability.EVENTS in policy.abilities:
+        yield from Append((event,))
+    yield from announce(event)
+    if policy.on_reuse == "end":
+        ended = yield from Delete(record.handle, now, EndReason.TOKEN_REUSED, policy.owner)
+        if ended is not None:
+            yield from announce_ended(policy, ended.event)
+
+
+def find(now: int, handle: str) -> Flow[Asked, Record]:
+    """The record of a handle, for administrators and programs: no secret asked, no touch left.
+
+    Raises:
+        SessionNotFound, SessionExpired: As in `opened`.
+    """
+    record = yield from Load(handle, None, now)
+    if record is None:
+        raise SessionNotFound(handle)
+    if expired(record, now):
+        raise SessionExpired(handle, deadline(record) or 0)
+    return record
+
+
+def refresh(session: Recording, now: int) -> Flow[Asked, None]:
+    """Read the session again; what was recorded and not sent stays on top (A12)."""
+    record = yield from find(now, session.living().handle)
+    session.adopt(record)
+
+
+def touch(session: Recording, now: int) -> Flow[Asked, None]:
+    """Note an access now, whatever the touch interval; data and last_update stay (A13, M7)."""
+    before = session.living()
+    applied = yield from Apply(before.handle, now, before.generation, touch_only=True)
+    session.adopt(applied.record)
+
+
+def commit(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, *, drop_empty: bool = False
+) -> Flow[Asked, None]:
+    """Send what was recorded as one batch and refresh the session: at most one round trip without a sign-in.
+
+    A session that is not stored yet is created. With `drop_empty`, one that is anonymous and empty afterwards is not
+    stored, or is ended as `emptied`, unless somebody else has written to it meanwhile.
+
+    Raises:
+        SessionNotFound, SessionExpired: It has ended; what was recorded is lost, and this says so (AB1).
+        IdentityChanged, ChangeError, Conflict, ValueRefused: Nothing was applied; the recorded changes are dropped.
+        StoreUnavailable: Nothing was done; what was recorded is kept, so commit may be called again.
+        OutcomeUnknown: The answer did not come; what was recorded is not sent twice.
+    """
+    if not session.has_changes and (drop_empty or not session.is_new):
+        return
+    if session.record is None:
+        if session.ended:
+            session.drop_changes()
+            raise SessionNotFound(message="this session has ended; what was changed since is not stored")
+        changes, intent = session.swap_out()
+        if drop_empty and not session and session.uid is None and (intent is None or intent.identity is None):
+            return
+        yield from _store_new(session, policy, now, entropy, changes, intent)
+        return
+    changes, intent = session.swap_out()
+    try:
+        yield from _write(session, policy, now, entropy, changes, intent)
+    except (ChangeError, ValueRefused, IdentityChanged):
+        session.drop_changes()
+        raise
+    if drop_empty and not session and session.uid is None:
+        yield from _drop_empty(session, policy, now)
+
+
+def act(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, changes: tuple[Change, ...]
+) -> Flow[Asked, Answers]:
+    """Apply commands now, after what was recorded, in one batch; answer what they took out.
+
+    Refused, nothing is applied, and what was recorded before stays recorded.
+    """
+    if session.is_new:
+        yield from commit(session, policy, now, entropy)
+    pending, intent = session.swap_out()
+    try:
+        return (yield from _write(session, policy, now, entropy, pending + changes, intent))
+    except (ChangeError, ValueRefused, IdentityChanged):
+        session.put_back(pending, intent)
+        raise
+
+
+def _store_new(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, changes: tuple[Change, ...], intent: Intent | None
+) -> Flow[Asked, None]:
+    wish = intent or Intent()
+    try:
+        record, token = yield from create(
+            policy,
+            now,
+            entropy,
+            session.texts(),
+            wish.identity or Identity(),
+            wish.lifetime,
+            wish.client or Client(),
+        )
+    except OutcomeUnknown:
+        raise
+    except StoreUnavailable:
+        session.put_back(changes, intent)
+        raise
+    session.adopt(record, token)
+
+
+def _write(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, changes: tuple[Change, ...], intent: Intent | None
+) -> Flow[Asked, Answers]:
+    before = session.living()
+    wish = intent or Intent()
+    if wish.replace:
+        yield from _replace(session, policy, now, entropy, wish)
+        return ()
+    token = make_token(before.handle, entropy(32)) if wish.identity is not None or wish.rotate else None
+    identity = wish.identity
+    if identity is not None and identity.uid is not None:
+        identity = replace(identity, authenticated_at=now)
+    try:
+        applied = yield from Apply(
+            before.handle,
+            now,
+            before.generation,
+            changes,
+            new_hash=None if token is None else secret_hash(token.secret),
+            identity=identity,
+            lifetime=wish.lifetime,
+            client=wish.client,
+            max_bytes=policy.max_bytes,
+            events=policy.change_events,
+        )
+    except OutcomeUnknown:
+        raise
+    except StoreUnavailable:
+        session.put_back(changes, intent)
+        raise
+    except SessionNotFound:
+        session.forget()
+        raise
+    yield from announce(*applied.events)
+    if identity is not None:
+        try:
+            yield from login.identity_changed(policy, now, before, applied.record)
+        except LimitReached:
+            yield from refresh(session, now)  # the data was written, the identity is the former one
+            raise
+    session.adopt(applied.record, token)
+    return applied.answers
+
+
+def _replace(session: Recording, policy: Policy, now: int, entropy: Entropy, wish: Intent) -> Flow[Asked, None]:
+    """Another user signs in where one was: end the old session, begin one that knows nothing of it."""
+    yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
+    record, token = yield from create(
+        policy,
+        now,
+        entropy,
+        session.texts(),
+        wish.identity or Identity(),
+        wish.lifetime,
+        wish.client or Client(),
+    )
+    session.adopt(record, token)
+
+
+def regenerate(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, *, keep: bool = False
+) -> Flow[Asked, None]:
+    """End the session and begin a new one in its place: new handle, new secret, anonymous (A14).
+
+    Its data is carried over only with `keep`; what was recorded and not sent counts as data.
+    """
+    _ = session.swap_out()
+    data = session.texts() if keep else {}
+    client = session.client
+    if not session.is_new:
+        yield from end(session, policy, now, EndReason.REPLACED)
+    record, token = yield from create(policy, now, entropy, data, client=client)
+    session.ended = False
+    session.adopt(record, token)
+
+
+def end(
+    session: Recording, policy: Policy, now: int, reason: EndReason = EndReason.LOGOUT, *, keep_view: bool = False
+) -> Flow[Asked, bool]:
+    """End the session at once, for good; True if this very call ended it (F7).
+
+    Whatever is recorded is dropped. The handlers have run when it returns.
+    """
+    record = session.record
+    if record is None:
+        session.forget()
+        return False
+    ended = yield from Delete(record.handle, now, reason, policy.owner)
+    if not keep_view:
+        session.forget()
+    if ended is None:
+        return False
+    yield from login.left(policy, ended.record)
+    yield from announce_ended(policy, ended.event)
+    return True
+
+
+def _drop_empty(session: Recording, policy: Policy, now: int) -> Flow[Asked, None]:
+    ended = yield from Delete(session.living().handle, now, EndReason.EMPTIED, policy.owner, only_empty=True)
+    if ended is not None:
+        session.forget()
+        yield from announce_ended(policy, ended.event)

@@ -1,0 +1,1 @@
+"""Adapters: they translate between frameworks and `http.exchange`, and decide nothing."""
