@@ -270,9 +270,7 @@ def _check_place(name: str, path: object, domain: object) -> None:
         return
     if not isinstance(domain, str) or not _DOMAIN.fullmatch(domain) or len(domain) > _MAX_ATTRIBUTE_OCTETS:
         msg = f"domain of cookie {name!r} is no host name: write one such as 'example.org' "
-        raise ConfigurationError(
-            msg + "(no scheme, no port, other scripts as xn--), or None for this host only."
-        )
+        raise ConfigurationError(msg + "(no scheme, no port, other scripts as xn--), or None for this host only.")
 
 
 def _check_guards(policy: CookiePolicy) -> None:

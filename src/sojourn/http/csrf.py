@@ -16,17 +16,18 @@ from enum import Enum
 from typing import NamedTuple
 
 from sojourn.errors import ConfigurationError, UsageError
+from sojourn.http.signing import keyed_digest
 
 __all__ = ["AllowedOrigins", "Verdict", "cross_origin_verdict", "csrf_token", "is_csrf_token"]
 
 # Letters, digits, hyphen and underscore between single dots, or an IPv6 literal; then perhaps a port.
 _AUTHORITY = r"(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-_HOST = re.compile(_AUTHORITY)
 _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_AUTHORITY}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # RFC 9110 9.2.1 without TRACE, which no server here answers. Methods are case-sensitive.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MASK_OCTETS = 32
+_TOKEN_CHARACTERS = 86  # twice 32 octets in base64url
 
 
 class Verdict(Enum):
@@ -133,7 +134,7 @@ def cross_origin_verdict(
     if https and theirs.scheme != "https":
         return Verdict.OTHER_ORIGIN
     # The Host has no scheme: without a port it means the default port of the scheme that the page claims.
-    ours = _parse_origin(f"{theirs.scheme}://{host}") if host and _HOST.fullmatch(host.lower()) else None
+    ours = _parse_origin(f"{theirs.scheme}://{host}") if host else None
     if ours is None:
         return Verdict.MALFORMED_ORIGIN
     return Verdict.SAME_ORIGIN if ours == theirs else Verdict.OTHER_ORIGIN
@@ -184,9 +185,7 @@ def _configured(origin: object) -> _Origin:
     parsed = _parse_origin(origin) if isinstance(origin, str) else None
     if parsed is None:
         msg = f"allowed origin {origin!r} is not exactly scheme, host and port: write it as browsers send it,"
-        raise ConfigurationError(
-            msg + " such as 'https://shop.example.org' (no path, trailing slash or '*')."
-        )
+        raise ConfigurationError(msg + " such as 'https://shop.example.org' (no path, trailing slash or '*').")
     return parsed
 
 
@@ -203,7 +202,7 @@ def csrf_token(secret: bytes, mask: bytes) -> str:
     if len(mask) != _MASK_OCTETS:
         msg = f"the mask has {len(mask)} octets: hand over {_MASK_OCTETS} fresh ones of the system's."
         raise UsageError(msg)
-    proof = hmac.digest(secret, b"sojourn csrf 1", "sha256")
+    proof = keyed_digest(secret, b"sojourn csrf 1")
     masked = bytes(a ^ b for a, b in zip(proof, mask, strict=True))
     return base64.urlsafe_b64encode(mask + masked).rstrip(b"=").decode("ascii")
 
@@ -213,7 +212,7 @@ def is_csrf_token(secret: bytes, token: str) -> bool:
 
     Compared as text, so that a token has one spelling only.
     """
-    if len(token) != 86 or not token.isascii():
+    if len(token) != _TOKEN_CHARACTERS:  # before any work on a text of any length
         return False
     try:
         raw = base64.urlsafe_b64decode(token + "==")

@@ -17,10 +17,15 @@ from typing import NamedTuple
 
 from sojourn.errors import ConfigurationError, UsageError
 
-__all__ = ["MIN_SECRET_OCTETS", "Signed", "Signer"]
+__all__ = ["MIN_SECRET_OCTETS", "Signed", "Signer", "keyed_digest"]
 
 MIN_SECRET_OCTETS = 32
 """A secret is at least as long as the HMAC's output (RFC 2104 section 3)."""
+
+
+def keyed_digest(key: bytes, message: bytes) -> bytes:
+    """The HMAC-SHA256 of `message`, 32 octets: the only keyed hash in http/ (ASVS 9.1.2: no choice, no none)."""
+    return hmac.digest(key, message, "sha256")
 
 
 class Signed(NamedTuple):
@@ -98,7 +103,7 @@ class Signer:
         Raises:
             UsageError: The value is not ASCII, so that it could not stand in a cookie.
         """
-        return hmac.digest(self._companion_keys[0], _octets(value), "sha256").hex()
+        return keyed_digest(self._companion_keys[0], _octets(value)).hex()
 
     def verify(self, value: str, signature: str | None) -> Signed | None:
         """Whether `signature` is the value's, in constant time; a missing one is a mismatch (F11, F12)."""
@@ -106,7 +111,7 @@ class Signer:
             return None
         octets, given = value.encode("ascii"), signature.encode("ascii")
         for number, key in enumerate(self._companion_keys):
-            if hmac.compare_digest(hmac.digest(key, octets, "sha256").hex().encode("ascii"), given):
+            if hmac.compare_digest(keyed_digest(key, octets).hex().encode("ascii"), given):
                 return Signed(value, stale=number > 0)
         return None
 
@@ -134,11 +139,11 @@ def _checked(secret: object, number: int) -> bytes:
 
 def _derive(secret: bytes, form: str, purpose: str) -> bytes:
     # The form is one of two constants without NUL, so the text is unambiguous, whatever the purpose holds.
-    return hmac.digest(secret, f"sojourn signature 1\0{form}\0{purpose}".encode(), "sha256")
+    return keyed_digest(secret, f"sojourn signature 1\0{form}\0{purpose}".encode())
 
 
 def _signature(key: bytes, value: bytes) -> str:
-    return base64.urlsafe_b64encode(hmac.digest(key, value, "sha256")).rstrip(b"=").decode("ascii")
+    return base64.urlsafe_b64encode(keyed_digest(key, value)).rstrip(b"=").decode("ascii")
 
 
 def _octets(value: str) -> bytes:
