@@ -90,8 +90,9 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _is_secret(node: ast.expr) -> bool:
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", _last_name(node))
-    return any(word.lower() in _SECRET_WORDS for word in words)
+    name = _last_name(node)
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)
+    return not name.isupper() and any(word.lower() in _SECRET_WORDS for word in words)
 
 
 def compare_findings(module: Module) -> Iterator[str]:
