@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 
+from sojourn.core.events import EndReason
 from support import ROOT, needs
 
 PINNED = {name: (ROOT / name).read_text() for name in ("constraints.txt", "constraints-server.txt")}
@@ -74,3 +75,8 @@ def test_find_python_says_what_to_do() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PYTHON": "/no/python"}, check=False)
     assert done.returncode == 1
     assert "needs Python 3.11 or newer; tried: /no/python" in done.stderr
+
+
+def test_the_glossary_explains_every_reason() -> None:
+    told = (ROOT / "docs" / "glossary.md").read_text().partition("## Why a session ended")[2]
+    assert re.findall(r"(?m)^\| `(\w+)` \|", told) == [reason.value for reason in EndReason]
