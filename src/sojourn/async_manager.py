@@ -108,9 +108,9 @@ class AsyncSessionManager(BaseManager):
         """As `SessionManager.count`."""
         return await self.run(revoke.count(self.policy, self.now(), uid))
 
-    async def signed_in(self) -> list[str]:
+    async def signed_in(self) -> tuple[str, ...]:
         """As `SessionManager.signed_in`."""
-        return [session.uid async for session in self.list() if session.uid is not None]
+        return tuple([session.uid async for session in self.list() if session.uid is not None])
 
     async def revoke(
         self,

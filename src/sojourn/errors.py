@@ -130,12 +130,16 @@ class SessionError(SojournError):
 class SessionNotFound(SessionError, LookupError):
     """No such session: it never was, has ended, or the secret is not its own.
 
-    The three are not told apart, so that nobody can probe for handles. Seed item F5.
+    The three are not told apart in the message, so that nobody can probe for handles. Seed item F5.
+
+    Attributes:
+        is_reused: The secret was this session's, and has been rotated away (`TokenReused` tells of it).
     """
 
     status_hint = 401
 
-    def __init__(self, handle: str | None = None, message: str | None = None) -> None:
+    def __init__(self, handle: str | None = None, message: str | None = None, *, is_reused: bool = False) -> None:
+        self.is_reused = is_reused
         named = "the presented token" if handle is None else f"session {handle}"
         super().__init__(message or f"{named} not found: it has ended or never was. Create a new session.", handle)
 

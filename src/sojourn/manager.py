@@ -148,9 +148,9 @@ class SessionManager(BaseManager):
         """How many sessions live, of everybody or of one user."""
         return self.run(revoke.count(self.policy, self.now(), uid))
 
-    def signed_in(self) -> list[str]:
+    def signed_in(self) -> tuple[str, ...]:
         """The users of all signed-in sessions in order of creation; a name stands once for each session (M3)."""
-        return [session.uid for session in self.list() if session.uid is not None]
+        return tuple([session.uid for session in self.list() if session.uid is not None])
 
     def revoke(
         self,

@@ -95,8 +95,8 @@ def create(
     return record, token
 
 
-def opened(policy: Policy, now: int, text: str) -> Flow[Asked, tuple[Record, Token]]:
-    """The session that a token opens, with a due touch noted: one round trip.
+def opened(policy: Policy, now: int, text: str, *, touch: bool = True) -> Flow[Asked, tuple[Record, Token]]:
+    """The session that a token opens, with a due touch noted unless `touch` is off: one round trip.
 
     Raises:
         SessionNotFound: The token is malformed, unknown, or its secret is not the session's (any more).
@@ -106,14 +106,14 @@ def opened(policy: Policy, now: int, text: str) -> Flow[Asked, tuple[Record, Tok
     if token is None:
         raise SessionNotFound
     presented = secret_hash(token.secret)
-    record = yield from Load(token.handle, presented, now)
+    record = yield from Load(token.handle, presented if touch else None, now)
     if record is None or record.format > FORMAT:
         raise SessionNotFound(token.handle)
     shown = proof(record, presented)
     if shown == "reused":
         yield from _reused(policy, now, record)
     if shown != "valid":
-        raise SessionNotFound(token.handle)
+        raise SessionNotFound(token.handle, is_reused=shown == "reused")
     if expired(record, now):
         raise SessionExpired(token.handle, deadline(record) or 0)
     return record, token

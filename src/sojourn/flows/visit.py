@@ -1,0 +1,97 @@
+"""A request's visit to its session: opened when looked at, finished before the response begins.
+
+The outcome table of design 9 is decided here and in `http.exchange`: this flow says what becomes of the session, the
+exchange what becomes of the headers.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from sojourn.core.operations import Announce, Flow, Load, StoreOp
+from sojourn.core.record import Record, expired, touch_due
+from sojourn.core.session import Recording
+from sojourn.core.tokens import Token
+from sojourn.errors import IdentityChanged, SessionNotFound, StoreUnavailable
+from sojourn.flows import lifecycle
+from sojourn.flows.policy import Entropy, Policy
+
+__all__ = ["Found", "LateWrites", "OnStoreError", "finish", "look_up"]
+
+Asked: TypeAlias = "StoreOp | Announce"
+LateWrites: TypeAlias = Literal["drop", "raise"]
+OnStoreError: TypeAlias = Literal["raise", "anonymous"]
+
+
+class Found(Struct, frozen=True):
+    """What a token turned out to be.
+
+    Attributes:
+        record: The session's record, or None: the request is anonymous.
+        token: Its token, where there is a record.
+        keep_cookie: The client's cookie is to be left alone although it opened nothing: its secret has just been
+            rotated away, so another response is bringing the new one; or the store could not be asked.
+    """
+
+    record: Record | None = None
+    token: Token | None = None
+    keep_cookie: bool = False
+
+
+def look_up(policy: Policy, now: int, text: str, on_store_error: OnStoreError, *, touch: bool) -> Flow[Asked, Found]:
+    """Open the session of a presented token; one that opens nothing makes the request anonymous, never an error.
+
+    Args:
+        touch: Whether a due touch is noted with the read, in one round trip. Embedded stores, which are read in
+            place on an event loop, note it in `finish` instead, where it can be awaited.
+
+    Raises:
+        StoreUnavailable: The store is down, and the application did not choose anonymous reads.
+    """
+    try:
+        record, token = yield from lifecycle.opened(policy, now, text, touch=touch)
+    except SessionNotFound as error:
+        return Found(keep_cookie=error.is_reused)
+    except StoreUnavailable:
+        if on_store_error == "anonymous":
+            return Found(keep_cookie=True)
+        raise
+    return Found(record, token)
+
+
+def finish(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, *, late_writes: LateWrites, drop: bool
+) -> Flow[Asked, bool]:
+    """Commit what the request recorded, or note its access; True if the session ended meanwhile and nothing was stored.
+
+    Args:
+        drop: The handler failed (an exception or a 5xx): what it recorded is dropped.
+
+    Raises:
+        SessionNotFound, IdentityChanged: It ended or changed hands meanwhile, and `late_writes` is "raise".
+        Others as `lifecycle.commit`.
+    """
+    if drop:
+        session.drop_changes()
+    if session.has_changes:
+        try:
+            yield from lifecycle.commit(session, policy, now, entropy, drop_empty=True)
+        except SessionNotFound:
+            session.forget()
+            if late_writes == "raise":
+                raise
+            return True
+        except IdentityChanged:
+            if late_writes == "raise":
+                raise
+        return False
+    record = session.record
+    if record is not None and touch_due(record, now) and not expired(record, now):
+        touched = yield from Load(record.handle, record.secret_hash, now)
+        if touched is None:
+            session.forget()
+            return True
+        session.adopt(touched)
+    return False

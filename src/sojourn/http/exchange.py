@@ -1,0 +1,206 @@
+"""One request and its response, as far as sessions go: facts in, header edits out. Only this builds a Set-Cookie.
+
+The table of design 9 says what happens; `flows.visit` decides what becomes of the session, this what becomes of the
+headers. Both colours and every adapter use the same two steps: `read` before, `write` when the response begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from sojourn.core.record import Record
+from sojourn.core.tokens import parse_token
+from sojourn.errors import ConfigurationError
+from sojourn.http.cookies import MAX_AGE_LIMIT_S, CookieFault, CookiePolicy, clear_cookie, find_cookie, set_cookie
+from sojourn.http.headers import CLEAR_SITE_DATA, Headers, add_private, add_vary
+from sojourn.http.signing import Signer
+
+__all__ = ["NOTHING", "Presented", "Terms", "Upshot", "cookie_lines", "read", "write"]
+
+SignStyle: TypeAlias = Literal["value", "companion"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an application and its sessions agreed on: names, guards, signatures. Made once, checked once.
+
+    Attributes:
+        cookie: The name and guards of the cookie.
+        signer: If given, the cookie is signed; else the opaque token stands alone, which is enough.
+        sign_style: `value` signs as `token.signature`, `companion` by the seeds' second cookie NAME_sig (F12).
+        persistent: Whether the cookie outlives the browser. Without, it has no Max-Age (NIST SP 800-63B-4 5.1).
+        expires: Whether Expires stands beside Max-Age, for clients that read only that.
+        plain_http: Where cookies without Secure may be sent: on `loopback` only, or `anywhere`.
+        clear_site_data: What a logout over https asks the browser to forget; None asks nothing.
+    """
+
+    cookie: CookiePolicy = field(default_factory=CookiePolicy.default)
+    signer: Signer | None = None
+    sign_style: SignStyle = "value"
+    persistent: bool = True
+    expires: bool = False
+    plain_http: Literal["loopback", "anywhere"] = "loopback"
+    clear_site_data: bytes | None = CLEAR_SITE_DATA
+    companion: CookiePolicy = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.sign_style not in ("value", "companion"):
+            raise ConfigurationError(f"sign_style is 'value' or 'companion', not {self.sign_style!r}")
+        if self.plain_http not in ("loopback", "anywhere"):
+            raise ConfigurationError(f"plain_http is 'loopback' or 'anywhere', not {self.plain_http!r}")
+        object.__setattr__(self, "companion", self.cookie.companion())
+
+
+class Presented(NamedTuple):
+    """What a request's cookie says.
+
+    Attributes:
+        kind: `none`; `malformed`, of no token's form, or several different ones; `forged`, its signature is not
+            ours; `token`, which only the store can judge.
+        text: The token, for `token` only.
+        is_stale: A former secret signed it, so it is to be signed anew (A8).
+    """
+
+    kind: Literal["none", "malformed", "forged", "token"]
+    text: str | None = None
+    is_stale: bool = False
+
+
+NOTHING = Presented("none")
+_MALFORMED = Presented("malformed")
+_FORGED = Presented("forged")
+
+
+def cookie_lines(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """The values of all Cookie headers of an ASGI header list; HTTP/2 and proxies may send several (RFC 9113 8.2.3)."""
+    return [value for name, value in headers if name == b"cookie"]
+
+
+def read(terms: Terms, lines: list[bytes], *, https: bool) -> Presented:
+    """What a request presents: from its Cookie lines, without asking the store. Never raises."""
+    if not lines:
+        return NOTHING
+    found = find_cookie(lines, terms.cookie.name_for(https=https))
+    if found is None or found == b"":
+        return NOTHING
+    if isinstance(found, CookieFault):
+        return _MALFORMED
+    text = found.decode("ascii")
+    is_stale = False
+    if terms.signer is not None:
+        if terms.sign_style == "value":
+            signed = terms.signer.unsign(text)
+        else:
+            beside = find_cookie(lines, terms.companion.name_for(https=https))
+            signed = terms.signer.verify(text, beside.decode("ascii") if isinstance(beside, bytes) else None)
+        if signed is None:
+            return _FORGED
+        text, is_stale = signed.value, signed.stale
+    if parse_token(text) is None:
+        return _MALFORMED
+    return Presented("token", text, is_stale)
+
+
+class Upshot(NamedTuple):
+    """What became of a request that looked at its session.
+
+    Attributes:
+        presented: What it came with.
+        record: The session's record now; None when it is anonymous and nothing is stored.
+        token: The session's token now.
+        keep_cookie: Leave the client's cookie alone although no session stands.
+        logged_out: The request itself ended its session.
+        noted_access: This request noted an access, so a cookie without an absolute limit is sent again.
+    """
+
+    presented: Presented
+    record: Record | None
+    token: str | None
+    keep_cookie: bool = False
+    logged_out: bool = False
+    noted_access: bool = False
+
+
+def write(terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: str, now: int) -> None:
+    """Edit a response's headers, in place, for a request that looked at its session.
+
+    Set-Cookie comes first in the list: some clients take no other (couch.md). At most one is written for each name.
+
+    Raises:
+        ConfigurationError: A token would go over plain http to a host that is not this machine.
+    """
+    presented = upshot.presented
+    add_vary(headers)
+    if upshot.record is not None and upshot.token is not None:
+        if upshot.token == presented.text and not presented.is_stale and not _to_renew(terms, upshot):
+            add_private(headers)
+            return
+        if not https and terms.plain_http == "loopback" and not _is_loopback(host):
+            raise ConfigurationError(
+                f"a session's cookie would go to {host[:255]!r} over plain http, where anybody on the way can read it. "
+                "Serve https (behind a proxy: let the server trust its X-Forwarded-Proto), or allow it by "
+                "plain_http='anywhere'."
+            )
+        _hand_out(terms, headers, upshot.token, _max_age_s(terms, upshot.record, now), https=https, now=now)
+    elif presented.kind == "none":
+        return  # read without a cookie, and stays so: Vary is all that a cache has to know
+    elif not upshot.keep_cookie:
+        if terms.signer is not None and terms.sign_style == "companion":
+            headers.insert(0, (b"set-cookie", clear_cookie(terms.companion, https=https)))
+        headers.insert(0, (b"set-cookie", clear_cookie(terms.cookie, https=https)))
+        if upshot.logged_out and https and terms.clear_site_data is not None:
+            headers.append((b"clear-site-data", terms.clear_site_data))
+    add_private(headers)
+
+
+def _hand_out(terms: Terms, headers: Headers, token: str, age: int | None, *, https: bool, now: int) -> None:
+    stamp = now if terms.expires else None
+    value = token
+    if terms.signer is not None:
+        if terms.sign_style == "value":
+            value = terms.signer.sign(token)
+        else:
+            line = set_cookie(terms.companion, terms.signer.signature(token), https=https, max_age_s=age, now_ms=stamp)
+            headers.insert(0, (b"set-cookie", line))
+    headers.insert(0, (b"set-cookie", set_cookie(terms.cookie, value, https=https, max_age_s=age, now_ms=stamp)))
+
+
+def _max_age_s(terms: Terms, record: Record, now: int) -> int | None:
+    """What is left of the absolute lifetime, so that the cookie need not be sent again at every access."""
+    if not terms.persistent:
+        return None
+    life = record.lifetime
+    ends = [MAX_AGE_LIMIT_S * 1000 + now]
+    if life.absolute_ms is not None:
+        ends.append(record.created + life.absolute_ms)
+    if life.ttl_ms is not None and life.ttl_type == "created":
+        ends.append(record.created + life.ttl_ms)
+    return max(1, (min(ends) - now) // 1000)
+
+
+def _to_renew(terms: Terms, upshot: Upshot) -> bool:
+    """Without an absolute limit the cookie is sent again with each noted access, so at most once a touch interval."""
+    record = upshot.record
+    return (
+        upshot.noted_access
+        and terms.persistent
+        and record is not None
+        and record.lifetime.absolute_ms is None
+        and record.lifetime.ttl_type != "created"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a Host names this machine: nobody can listen in between. `testserver` is what test clients send."""
+    name = host.lower()
+    if name.startswith("["):
+        return name.startswith("[::1]")
+    name = name.rpartition(":")[0] or name
+    return name in ("localhost", "testserver") or name.endswith(".localhost") or _is_127(name)
+
+
+def _is_127(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) == 4 and parts[0] == "127" and all(part.isdecimal() and len(part) < 4 for part in parts)
