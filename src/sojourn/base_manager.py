@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from sojourn.core.events import EndReason, SessionEnded
 from sojourn.core.operations import Ability
-from sojourn.core.record import Identity, TtlType, as_roles
+from sojourn.core.record import Identity, TtlType, as_roles, as_uid
 from sojourn.core.values import DEFAULT_MAX_BYTES, Fields, encode, encode_fields
 from sojourn.dispatch import Dispatcher, EventName, Handler
 from sojourn.errors import UsageError
@@ -66,6 +66,7 @@ class BaseManager:
             change_events=change_events,
             on_reuse=on_reuse,
         )
+        self.profile: Profile | None = profile
         self.now = clock
         self.entropy = entropy
         self.dispatcher = Dispatcher(allow_async=self._colour == "async")
@@ -127,9 +128,7 @@ class BaseManager:
             if roles or user_data:
                 raise UsageError("roles and user_data belong to a user: give uid as well")
             return Identity()
-        if not isinstance(uid, str) or not uid or "\x00" in uid:
-            raise UsageError(f"uid is a string that is not empty, not {type(uid).__name__}")
-        return Identity(uid, as_roles(roles), encode(dict(user_data or {}), ("user_data",)))
+        return Identity(as_uid(uid), as_roles(roles), encode(dict(user_data or {}), ("user_data",)))
 
     @staticmethod
     def _handle(session: str | Face | None) -> str | None:

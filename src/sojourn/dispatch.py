@@ -99,7 +99,7 @@ class Dispatcher:
             if self._handlers:
                 for handler in self._chosen(event):
                     try:
-                        _ = handler(event)
+                        _refuse_waiting(handler(event))
                     except Exception:  # noqa: BLE001 - it is logged and counted; the request goes on
                         self._failed(handler, event)
 
@@ -120,6 +120,7 @@ class Dispatcher:
         return [h for kind, handlers in self._handlers.items() if isinstance(event, kind) for h in handlers]
 
     def _count(self, event: AnyEvent) -> None:
+        _log.debug("%s %s", type(event).__name__, event.id)  # M19: the id names the session, and nothing secret
         if isinstance(event, SessionCreated):
             self.started_total += 1
         elif isinstance(event, SessionEnded):
@@ -129,6 +130,14 @@ class Dispatcher:
         self.handler_errors_total += 1
         name = getattr(handler, "__qualname__", type(handler).__name__)
         _log.exception("handler %s failed on %s %s", name, type(event).__name__, event.id)
+
+
+def _refuse_waiting(answer: object) -> None:
+    """A plain callable may still answer something to await: here nobody could."""
+    if answer is not None and inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise ConfigurationError("an async handler needs an AsyncSessionManager; give this one a plain function")
 
 
 def _kind(name: EventName) -> type[Event]:

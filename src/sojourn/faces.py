@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from sojourn.core import changes as commands
+from sojourn.core.apply import Answers
 from sojourn.core.changes import AnyPath, Change
 from sojourn.core.operations import Announce, Flow, StoreOp
 from sojourn.core.record import Record, TtlType, deadline
@@ -20,7 +21,7 @@ from sojourn.core.values import decode
 from sojourn.errors import CsrfError, SessionExpired, UsageError
 from sojourn.flows import lifecycle
 from sojourn.flows.policy import Entropy, Policy
-from sojourn.options import DEFAULT, Default, Duration, make_lifetime
+from sojourn.options import DEFAULT, Default, Duration, Profile, make_lifetime
 
 __all__ = ["AsyncSession", "Face", "Session"]
 
@@ -32,6 +33,7 @@ class Means(Protocol):
 
     policy: Policy
     entropy: Entropy
+    profile: Profile | None
 
     def now(self) -> int:
         """Milliseconds since the epoch, as the store's sessions count them."""
@@ -90,8 +92,12 @@ class Face(Recording):
         absolute: Duration | Default = DEFAULT,
         touch_interval: Duration | Default = DEFAULT,
     ) -> None:
-        """Live this long instead, from the commit on: "remember me" (A16). Options as of a manager."""
-        self.wish_lifetime(make_lifetime(ttl, ttl_type, absolute, touch_interval))
+        """Live this long instead, from the commit on: "remember me" (A16). Options and defaults as of a manager.
+
+        Raises:
+            ConfigurationError: A duration is malformed, or passes the limits of the manager's profile.
+        """
+        self.wish_lifetime(make_lifetime(ttl, ttl_type, absolute, touch_interval, self._means.profile))
 
     def create_csrf(self) -> str:
         """A token for this session's forms: different at each call, nothing stored, dead after rotation (A14, A15).
@@ -114,6 +120,10 @@ class Face(Recording):
             raise CsrfError("Invalid CSRF Token.")
 
 
+def _values(answers: Answers) -> tuple[Any, ...]:
+    return tuple([None if text is None else decode(text) for text in answers])
+
+
 class Session(Face):
     """An open session whose calls block until the store has answered."""
 
@@ -133,7 +143,8 @@ class Session(Face):
             SessionNotFound, SessionExpired: It has ended; nothing was stored (AB1).
             IdentityChanged: It signed in, out or over since it was loaded; nothing was stored.
             ChangeError, Conflict, ValueRefused, SessionTooLarge: Nothing of the batch was stored.
-            LimitReached: The sign-in was refused; the rest of the batch is stored.
+            LimitReached: The sign-in was refused; the rest of the batch is stored, but for a session that was not
+                stored yet: nothing is, and its data is still here.
             StoreUnavailable: Nothing was done and everything is still recorded; call again.
             OutcomeUnknown: It may be stored or not; it is never sent twice.
         """
@@ -155,13 +166,16 @@ class Session(Face):
         """
         self._means.run(lifecycle.touch(self, self._means.now()))
 
-    def apply(self, *changes: Change) -> None:
+    def apply(self, *changes: Change) -> tuple[Any, ...]:
         """Apply commands now, with what was recorded before, in one batch, all or nothing.
+
+        Answers what `take`, `pop_first` and `pop_last` among them removed, in order; None where nothing was.
 
         Raises:
             As `commit`. Refused, the recorded changes stay recorded.
         """
-        self._means.run(lifecycle.act(self, self._means.policy, self._means.now(), self._means.entropy, changes))
+        means = self._means
+        return _values(means.run(lifecycle.act(self, means.policy, means.now(), means.entropy, changes)))
 
     def take(self, path: AnyPath, default: object = None) -> Any:
         """Remove a whole value now and answer it; of many who ask at once, one gets it and the others `default`."""
@@ -215,9 +229,10 @@ class AsyncSession(Face):
         """As `Session.touch`."""
         await self._means.run(lifecycle.touch(self, self._means.now()))
 
-    async def apply(self, *changes: Change) -> None:
+    async def apply(self, *changes: Change) -> tuple[Any, ...]:
         """As `Session.apply`."""
-        await self._means.run(lifecycle.act(self, self._means.policy, self._means.now(), self._means.entropy, changes))
+        means = self._means
+        return _values(await means.run(lifecycle.act(self, means.policy, means.now(), means.entropy, changes)))
 
     async def take(self, path: AnyPath, default: object = None) -> Any:
         """As `Session.take`."""

@@ -79,6 +79,11 @@ def make_lifetime(
         touch_ms = 0
     else:
         touch_ms = parse_duration(touch_interval, "touch_interval") or 0
+    if ttl_ms is not None and ttl_type == "last_access" and touch_ms >= ttl_ms:
+        raise ConfigurationError(
+            f"touch_interval={format_duration(touch_ms)} is not shorter than ttl={format_duration(ttl_ms)}: a session "
+            "in use would expire before its access is noted. Leave it out, or write less than half of ttl."
+        )
     return Lifetime(ttl_ms, ttl_type, absolute_ms, touch_ms)
 
 

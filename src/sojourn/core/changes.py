@@ -205,12 +205,13 @@ def as_path(path: AnyPath) -> Path:
             raise ValueRefused(f"a key must not hold U+0000; in the path {path!r}")
         if not key.isascii():
             _refuse_surrogates(key, keys)
-    return keys
+    # An instance of a subclass is kept as plain text, as values are: what it adds could not be stored.
+    return keys if all(type(key) is str for key in keys) else tuple([str.__str__(key) for key in keys])
 
 
 def _refuse_surrogates(key: str, keys: Path) -> None:
     try:
-        key.encode()
+        _ = key.encode()
     except UnicodeEncodeError:
         raise ValueRefused(f"a key must be valid Unicode, without lone surrogates; in {keys!r}") from None
 
@@ -218,7 +219,7 @@ def _refuse_surrogates(key: str, keys: Path) -> None:
 def _number(by: int | float, command: str) -> int | float:
     if isinstance(by, bool) or not isinstance(by, (int, float)):
         raise ValueRefused(f"{command} takes an int or a float, not {type(by).__name__}")
-    encode(by)  # refuses NaN, infinities and integers beyond 64 bits
+    _ = encode(by)  # refuses NaN, infinities and integers beyond 64 bits
     return by
 
 

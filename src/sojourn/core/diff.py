@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from sojourn.core.changes import Change, Push, Set, Unset
 from sojourn.core.values import Path, Value, decode, encode
 
-__all__ = ["difference"]
+__all__ = ["difference", "renew"]
 
 
 def difference(path: Path, old_text: bytes, value: object) -> list[Change]:
@@ -47,4 +47,27 @@ def _compare(path: Path, old: Value, new: object, found: list[Change]) -> None:
 
 def _starts_with(new: object, old: list[Value]) -> bool:
     items = cast("list[object]", new)
-    return len(items) > len(old) > 0 and all(encode(a) == encode(b) for a, b in zip(items, old, strict=False))
+    return len(items) > len(old) and all(encode(a) == encode(b) for a, b in zip(items, old, strict=False))
+
+
+def renew(value: object, fresh: object) -> bool:
+    """Make a list or an object equal to another one in place, and what stands inside it as far as it can be.
+
+    False, and nothing is done, if they are not of the same kind.
+    """
+    if isinstance(value, dict) and isinstance(fresh, dict):
+        mine, theirs = cast("dict[str, Any]", value), cast("dict[str, Any]", fresh)
+        for key in [key for key in mine if key not in theirs]:
+            del mine[key]
+        for key, item in theirs.items():
+            if not renew(mine.get(key), item):
+                mine[key] = item
+        return True
+    if isinstance(value, list) and isinstance(fresh, list):
+        items: list[Any] = value
+        wanted: list[Any] = fresh
+        items[:] = [old if renew(old, item) else item for old, item in zip(items, wanted, strict=False)] + wanted[
+            len(items) :
+        ]
+        return True
+    return False

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 from sojourn.core.tokens import proves
-from sojourn.core.values import Fields
+from sojourn.core.values import Fields, encode
 from sojourn.errors import ValueRefused
 
 __all__ = [
@@ -24,11 +24,14 @@ __all__ = [
     "Proof",
     "Record",
     "TtlType",
+    "as_client",
     "as_roles",
+    "as_uid",
     "cursor_of",
     "deadline",
     "expired",
     "identity_of",
+    "is_handle",
     "parse_cursor",
     "proof",
     "touch_due",
@@ -127,7 +130,37 @@ def as_roles(roles: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(roles, str) or not all(isinstance(role, str) and role for role in roles):
         raise ValueRefused(f"roles are a list of names, such as ['editor'], not {type(roles).__name__}", ("roles",))
-    return tuple(roles)
+    return tuple([_name(role, "roles") for role in roles])
+
+
+def as_uid(uid: str) -> str:
+    """A user's id, checked where it enters, since stores keep it as a key.
+
+    Raises:
+        ValueRefused: It is no string, empty, or holds U+0000 or a lone surrogate.
+    """
+    if not isinstance(uid, str) or not uid:
+        raise ValueRefused(f"a user's id is a string that is not empty, not {type(uid).__name__}", ("uid",))
+    return _name(uid, "uid")
+
+
+def _name(text: str, what: str) -> str:
+    if "\x00" in text:
+        raise ValueRefused(f"{what}: a name must not hold U+0000", (what,))
+    _ = encode(text, (what,))  # refuses lone surrogates
+    return str.__str__(text)
+
+
+_CLIENT_CHARS = 512
+
+
+def as_client(client: Client) -> Client:
+    """The client with texts that come from outside cut at 512 characters, and what is no character replaced."""
+    return Client(*[None if text is None else _cut(text) for text in (client.ip, client.user_agent, client.label)])
+
+
+def _cut(text: str) -> str:
+    return text[:_CLIENT_CHARS].encode("utf-8", "replace").decode("utf-8").replace("\x00", "?")
 
 
 def identity_of(record: Record) -> Identity:
@@ -173,7 +206,13 @@ def proof(record: Record, presented: bytes) -> Proof:
     return "none"
 
 
-_CURSOR = re.compile(r"(\d{15})-([0-9a-f]{32})")
+_HANDLE = re.compile(r"[0-9a-f]{32}")
+_CURSOR = re.compile(r"([0-9]{15})-([0-9a-f]{32})")
+
+
+def is_handle(text: str) -> bool:
+    """Whether a text can be the handle of a session; what cannot is not asked of a store."""
+    return _HANDLE.fullmatch(text) is not None
 
 
 def cursor_of(record: Record) -> str:

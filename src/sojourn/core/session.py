@@ -11,134 +11,42 @@ before anything depends on it, its canonical text is compared and the difference
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from sojourn.core import changes as commands
 from sojourn.core.apply import apply
+from sojourn.core.attributes import Attributes
 from sojourn.core.changes import AnyPath, Change
-from sojourn.core.diff import difference
-from sojourn.core.record import Client, Identity, Lifetime, Record, as_roles, identity_of
+from sojourn.core.diff import difference, renew
+from sojourn.core.intent import Intent
+from sojourn.core.record import Client, Identity, Lifetime, Record, as_client, as_roles, as_uid
 from sojourn.core.tokens import Token
 from sojourn.core.values import Fields, decode, encode
 from sojourn.errors import SessionNotFound, SojournError, UsageError, ValueRefused
 
-__all__ = ["Intent", "Recording"]
+__all__ = ["Recording"]
 
-Default = TypeVar("Default")
-
-
-class Intent:
-    """What is to happen to the session itself, beside its data, at the next commit.
-
-    Attributes:
-        identity: Become this user; None leaves it as it is.
-        replace: End the session and begin another one, because its user is another one.
-        rotate: Get a new secret.
-        lifetime: Live this long instead.
-        client: Note this about the device.
-    """
-
-    __slots__ = ("client", "identity", "lifetime", "replace", "rotate")
-
-    def __init__(self) -> None:
-        self.identity: Identity | None = None
-        self.replace = False
-        self.rotate = False
-        self.lifetime: Lifetime | None = None
-        self.client: Client | None = None
-
-    def __bool__(self) -> bool:
-        return self.rotate or not (self.identity is None and self.lifetime is None and self.client is None)
+_CONTAINERS: tuple[type, ...] = (dict, list, tuple)
 
 
-class Recording(MutableMapping[str, Any]):
+class Recording(Attributes, MutableMapping[str, Any]):
     """A session's data as a mapping, its attributes, and the commands recorded on it.
 
     Looking at a key that is not there raises KeyError, as with a dict. A value that cannot be stored is refused with
     `ValueRefused` at the line that sets it; one made unstorable in place is refused at commit.
     """
 
-    __slots__ = ("_changes", "_intent", "_record", "_texts", "_token", "_values", "ended")
+    __slots__ = ("_changes", "_foreign", "_intent", "_record", "_texts", "_token", "_values", "ended")
 
     def __init__(self, record: Record | None = None, token: Token | None = None) -> None:
         self._record = record
         self._token = token
         self._texts: Fields = {} if record is None else record.data
         self._values: dict[str, Any] = {}
+        self._foreign: set[str] = set()  # keys whose value is the caller's own object, not one of ours
         self._changes: list[Change] = []
         self._intent: Intent | None = None
         self.ended = False
-
-    # What it is -------------------------------------------------------------------------------------------------
-
-    @property
-    def handle(self) -> str | None:
-        """The public name: it stays through rotation and sign-in. None until the session is stored."""
-        return None if self._record is None else self._record.handle
-
-    @property
-    def token(self) -> str | None:
-        """What the client keeps: a secret, so never log it. None until stored, and for sessions found by handle."""
-        return None if self._token is None else self._token.text
-
-    @property
-    def is_new(self) -> bool:
-        """Whether no store holds it yet."""
-        return self._record is None
-
-    @property
-    def identity(self) -> Identity:
-        """Who is signed in, a sign-in that waits for the commit included."""
-        if self._intent is not None and self._intent.identity is not None:
-            return self._intent.identity
-        return Identity() if self._record is None else identity_of(self._record)
-
-    @property
-    def uid(self) -> str | None:
-        """The signed-in user, or None."""
-        return self.identity.uid
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """The user's roles, as copied at sign-in."""
-        return self.identity.roles
-
-    @property
-    def user_data(self) -> Any:
-        """What the application keeps about the user (F9); a fresh copy at each call."""
-        return decode(self.identity.user_data)
-
-    @property
-    def authenticated_at(self) -> int | None:
-        """When the person last proved to be the user, in milliseconds."""
-        return self.identity.authenticated_at
-
-    @property
-    def client(self) -> Client:
-        """What is known of the device."""
-        if self._intent is not None and self._intent.client is not None:
-            return self._intent.client
-        return Client() if self._record is None else self._record.client
-
-    @property
-    def created(self) -> int | None:
-        """When it was stored for the first time, in milliseconds."""
-        return None if self._record is None else self._record.created
-
-    @property
-    def last_access(self) -> int | None:
-        """The last noted access, in milliseconds; at most the touch interval behind."""
-        return None if self._record is None else self._record.last_access
-
-    @property
-    def last_update(self) -> int | None:
-        """The last change, in milliseconds."""
-        return None if self._record is None else self._record.last_update
-
-    @property
-    def record(self) -> Record | None:
-        """What the store answered last, without what was recorded since."""
-        return self._record
 
     @property
     def has_changes(self) -> bool:
@@ -159,9 +67,17 @@ class Recording(MutableMapping[str, Any]):
         return value
 
     def __setitem__(self, key: str, value: object) -> None:
-        for change in commands.set_value(key, value):
-            self._write(key, change.text, change)
-        self._values[key] = value  # the caller's own object, as in a dict; altered later, it is compared
+        if not isinstance(key, str):
+            raise ValueRefused(f"a key is a string, not {type(key).__name__}; set(path, value) takes paths")
+        (change,) = commands.set_value(key, value)
+        self._write(change, change.text, value)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of the key; if it is missing, `default` is put there, unless somebody else was first meanwhile."""
+        if not isinstance(key, str) or key not in self._texts:
+            change = commands.set_default(key, default)
+            self._write(change, change.text, default)
+        return self[key]
 
     def __delitem__(self, key: str) -> None:
         if key not in self._texts:
@@ -176,6 +92,10 @@ class Recording(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._texts)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or the default; Mapping's own goes through an exception where there is none."""
+        return self[key] if key in self._texts else default
 
     def clear(self) -> None:
         """Remove all data, as one command; the session and its identity stay."""
@@ -204,15 +124,18 @@ class Recording(MutableMapping[str, Any]):
 
     def increment(self, path: AnyPath, by: int | float = 1) -> Any:
         """Add to a number and answer the sum as this request sees it; concurrent increments all count."""
-        return self._record_change(commands.increment(path, by))._at(path)
+        self._record_change(commands.increment(path, by))
+        return self._at(path)
 
     def minimum(self, path: AnyPath, value: int | float) -> Any:
         """Lower a number to `value` if it is larger, and answer it as this request sees it."""
-        return self._record_change(commands.minimum(path, value))._at(path)
+        self._record_change(commands.minimum(path, value))
+        return self._at(path)
 
     def maximum(self, path: AnyPath, value: int | float) -> Any:
         """Raise a number to `value` if it is smaller, and answer it as this request sees it."""
-        return self._record_change(commands.maximum(path, value))._at(path)
+        self._record_change(commands.maximum(path, value))
+        return self._at(path)
 
     def push(self, path: AnyPath, *values: object, keep: int | None = None) -> None:
         """Append values to a list; with `keep` only its last `keep` elements stay."""
@@ -246,15 +169,14 @@ class Recording(MutableMapping[str, Any]):
         An anonymous session keeps its data. One that belongs to another user is ended as `replaced`, and nothing of
         it is carried over (CVE-2014-0482).
         """
-        if not isinstance(uid, str) or not uid or "\x00" in uid:
-            raise ValueRefused(f"sign_in takes the user's id as a string that is not empty, not {type(uid).__name__}")
-        if self.uid not in (None, uid):
+        kept = encode(dict(user_data or {}), ("user_data",))
+        identity = Identity(as_uid(uid), as_roles(roles), kept, None, None if acting_as is None else as_uid(acting_as))
+        stored = None if self._record is None else self._record.uid
+        if self.uid not in (None, uid) or stored not in (None, uid):
             self._changes, self._texts = [], {}
-            self._values.clear()
+            self._forget_values()
             self._want().replace = self._record is not None
-        self._want().identity = Identity(
-            uid, as_roles(roles), encode(dict(user_data or {}), ("user_data",)), None, acting_as
-        )
+        self._want().identity = identity
 
     def set_user(self, uid: str | None, user_data: Mapping[str, object] | None = None) -> None:
         """Set or, with None, remove the active user (F9); the data stays. The token changes either way."""
@@ -272,9 +194,10 @@ class Recording(MutableMapping[str, Any]):
         self._want().lifetime = lifetime
 
     def set_client(self, *, ip: str | None = None, user_agent: str | None = None, label: str | None = None) -> None:
-        """Note about the device what lists of sessions show; texts are cut at 512 characters."""
-        cut = [None if text is None else text[:512] for text in (ip, user_agent, label)]
-        self._want().client = Client(*cut)
+        """Note about the device what lists of sessions show; what is not given stays. Texts are cut (512)."""
+        known = self.client
+        given = Client(ip or known.ip, user_agent or known.user_agent, label or known.label)
+        self._want().client = as_client(given)
 
     # For the flows -------------------------------------------------------------------------------------------------
 
@@ -289,36 +212,47 @@ class Recording(MutableMapping[str, Any]):
             value = value[key]
         return value
 
-    def _write(self, key: str, text: bytes, change: Change) -> None:
+    def _write(self, change: commands.Set | commands.SetDefault, text: bytes, value: object) -> None:
+        key = change.path[0]
         self._changes.append(change)
         if self._record is not None and self._texts is self._record.data:
             self._texts = dict(self._texts)
         self._texts[key] = text
+        self._values[key] = value  # the caller's own object, as in a dict; altered later, it is compared
+        self._foreign.add(key)
 
-    def _record_change(self, change: Change) -> Recording:
+    def _record_change(self, change: Change) -> None:
         """Apply a command to what this request sees, then keep it for the commit; refused, it leaves no trace."""
         self._note_alterations()
         self._texts, _ = apply(self._texts, (change,))
         self._changes.append(change)
-        self._forget_values(change)
-        return self
-
-    def _forget_values(self, change: Change) -> None:
         if isinstance(change, commands.Clear):
-            self._values.clear()
-            return
-        self._values.pop(change.path[0], None)
-        if isinstance(change, commands.Rename):
-            self._values.pop(change.new[0], None)
+            self._forget_values()
+        else:
+            self._forget_value(change.path[0])
+            if isinstance(change, commands.Rename):
+                self._forget_value(change.new[0])
+
+    def _forget_value(self, key: str) -> None:
+        self._values.pop(key, None)
+        self._foreign.discard(key)
+
+    def _forget_values(self) -> None:
+        self._values.clear()
+        self._foreign.clear()
 
     def _note_alterations(self) -> None:
         """Record what was done in place to lists and objects that were handed out."""
-        for key, value in self._values.items():
-            if isinstance(value, (dict, list)) and key in self._texts:
-                found = difference((key,), self._texts[key], value)
-                if found:
-                    self._texts = {**self._texts, key: encode(value, (key,))}
-                    self._changes.extend(found)
+        for key in self._values:
+            self._note_alteration(key)
+
+    def _note_alteration(self, key: str) -> None:
+        value: object = self._values[key]
+        if isinstance(value, _CONTAINERS) and key in self._texts:
+            found = difference((key,), self._texts[key], value)
+            if found:
+                self._texts = {**self._texts, key: encode(value, (key,))}
+                self._changes.extend(found)
 
     def swap_out(self) -> tuple[tuple[Change, ...], Intent | None]:
         """Hand over what was recorded, once: what is sent is never sent again."""
@@ -332,12 +266,16 @@ class Recording(MutableMapping[str, Any]):
         self._changes[:0] = changes
         if self._intent is None:
             self._intent = intent
+        elif intent is not None:
+            self._intent.put_under(intent)
 
     def adopt(self, record: Record, token: Token | None = None) -> None:
-        """Become what the store answered, with what was recorded since on top.
+        """Become what the store answered, with what was recorded or altered since on top.
 
-        Lists and objects handed out earlier are brought up to date in place, so that altering them still counts.
+        Lists and objects handed out earlier are brought up to date in place, so that altering them still counts. Those
+        that the caller made are not: a constant shared by requests must not learn one user's data. They are let go.
         """
+        unfit = self._note_what_fits()
         self._record = record
         if token is not None:
             self._token = token
@@ -349,27 +287,35 @@ class Recording(MutableMapping[str, Any]):
                 texts = record.data
         old, self._texts = self._texts, texts
         for key, value in tuple(self._values.items()):
-            if old.get(key) != texts.get(key) and not self._renew(value, texts.get(key)):
-                del self._values[key]
+            text = texts.get(key)
+            if old.get(key) == text or key in unfit:
+                continue
+            renewed = key not in self._foreign and text is not None and renew(value, decode(text))
+            if not renewed or encode(value) != text:  # one object at two places cannot become two
+                self._forget_value(key)
 
-    @staticmethod
-    def _renew(value: object, text: bytes | None) -> bool:
-        fresh = None if text is None else decode(text)
-        if isinstance(value, dict) and isinstance(fresh, dict):
-            mine = cast("dict[str, Any]", value)
-            mine.clear()
-            mine.update(fresh)
-            return True
-        if isinstance(value, list) and isinstance(fresh, list):
-            value[:] = fresh
-            return True
-        return False
+    def _note_what_fits(self) -> frozenset[str]:
+        """Note alterations; answers the keys of values that can no longer be stored, which the commit will refuse."""
+        unfit: list[str] = []
+        for key in self._values:
+            try:
+                self._note_alteration(key)
+            except ValueRefused:
+                unfit.append(key)
+        return frozenset(unfit)
 
     def drop_changes(self) -> None:
         """Forget what was recorded; see again what the store answered last."""
         self._changes, self._intent = [], None
-        self._values.clear()
+        self._forget_values()
         self._texts = {} if self._record is None else self._record.data
+
+    def detach(self, *, keep: bool) -> None:
+        """Become a session that no store holds, with the data that it shows now or with none; nothing is recorded."""
+        texts = dict(self._texts) if keep else {}
+        self.ended, self._record, self._token = False, None, None
+        self.drop_changes()
+        self._texts = texts
 
     def forget(self) -> None:
         """Become what an ended session is: no record, no token, no data."""

@@ -8,17 +8,16 @@ comes after it or is revoked.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeAlias
-
-from msgspec.structs import replace
 
 from sojourn.core.events import EndReason, UserLoggedIn, event_id
 from sojourn.core.operations import Ability, Announce, Append, Apply, Delete, Delist, Enlist, Flow, Load, StoreOp
 from sojourn.core.record import Record, expired, identity_of
-from sojourn.errors import LimitReached, SessionError
+from sojourn.errors import LimitReached, SessionError, StoreError
 from sojourn.flows.policy import Policy, announce, announce_ended
 
-__all__ = ["admit", "identity_changed", "left"]
+__all__ = ["admit", "identity_changed", "left", "take_back"]
 
 Asked: TypeAlias = "StoreOp | Announce"
 
@@ -38,7 +37,8 @@ def identity_changed(policy: Policy, now: int, before: Record, after: Record) ->
 def left(policy: Policy, record: Record) -> Flow[Asked, None]:
     """Take a session out of its user's index."""
     if record.uid is not None and Ability.USER_INDEX in policy.abilities:
-        yield from Delist(record.uid, record.handle)
+        with suppress(StoreError):  # what ended has ended; the entry is repaired when met
+            yield from Delist(record.uid, record.handle)
 
 
 def admit(policy: Policy, now: int, record: Record, before: Record | None) -> Flow[Asked, None]:
@@ -65,11 +65,12 @@ def admit(policy: Policy, now: int, record: Record, before: Record | None) -> Fl
         if len(living) < limit:  # some entries were of sessions that are gone; they no longer count
             enlisted = yield from Enlist(uid, record.handle, limit, refuse, event)
         if not enlisted.admitted:
-            yield from _take_back(policy, now, record, before)
+            yield from take_back(policy, now, record, before)
             raise LimitReached(uid, limit, record.handle)
     elif limit is not None and enlisted.members:
         living = yield from _living(policy, now, uid, enlisted.members)
-        yield from _evict(policy, now, uid, living[: max(0, len(living) - limit)])
+        others = [handle for handle in living if handle != record.handle]  # signing in again may be the oldest's act
+        yield from _evict(policy, now, uid, others[: max(0, len(living) - limit)])
     yield from announce(event)
 
 
@@ -97,7 +98,8 @@ def _evict(policy: Policy, now: int, uid: str, handles: list[str]) -> Flow[Asked
             yield from announce_ended(policy, ended.event)
 
 
-def _take_back(policy: Policy, now: int, record: Record, before: Record | None) -> Flow[Asked, None]:
+def take_back(policy: Policy, now: int, record: Record, before: Record | None) -> Flow[Asked, None]:
+    """Undo a sign-in that is not granted: the former identity and secret are restored, or a new session is ended."""
     if before is None:
         ended = yield from Delete(record.handle, now, EndReason.EVICTED, policy.owner)
         if ended is not None:
@@ -109,7 +111,7 @@ def _take_back(policy: Policy, now: int, record: Record, before: Record | None) 
             now,
             record.generation,
             new_hash=before.secret_hash,
-            identity=replace(identity_of(before)),
+            identity=identity_of(before),
         )
     except SessionError:
         return  # it ended meanwhile: nothing to take back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from sojourn.core.events import AnyEvent, SessionEnded
 from sojourn.core.operations import Ability, Acknowledge, Announce, StoreOp
 from sojourn.core.record import Lifetime
 from sojourn.core.values import DEFAULT_MAX_BYTES
+from sojourn.errors import StoreError
 
 __all__ = ["Entropy", "Policy", "announce", "announce_ended"]
 
@@ -57,4 +59,6 @@ def announce_ended(policy: Policy, *events: SessionEnded) -> Generator[Announce 
     if events:
         yield from Announce(events)
         if policy.owner is not None and Ability.EVENTS in policy.abilities:
-            yield from Acknowledge(tuple([event.id for event in events]))
+            # The ends stand and were handled; unacknowledged, they are handled again, with the same ids.
+            with suppress(StoreError):
+                yield from Acknowledge(tuple([event.id for event in events]))

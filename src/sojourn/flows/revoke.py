@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 from sojourn.core.events import EndReason, LogoutRequested, SessionEnded, event_id
@@ -19,8 +20,8 @@ from sojourn.core.operations import (
     Page,
     StoreOp,
 )
-from sojourn.core.record import expired, parse_cursor
-from sojourn.errors import AbilityMissing
+from sojourn.core.record import as_uid, expired, is_handle, parse_cursor
+from sojourn.errors import AbilityMissing, UsageError
 from sojourn.flows import login
 from sojourn.flows.policy import Policy, announce, announce_ended
 
@@ -28,11 +29,18 @@ __all__ = ["count", "notify_logout", "page", "revoke_everybody", "revoke_one", "
 
 Asked: TypeAlias = "StoreOp | Announce"
 
+MAX_PAGE = 1_000
+"""Most sessions in one page: a listing never loads them all at once."""
+
+_PREFIX = re.compile("[0-9a-f]{0,32}")
+
 
 def revoke_one(
     policy: Policy, now: int, handle: str, reason: EndReason = EndReason.REVOKED, actor: str | None = None
 ) -> Flow[Asked, bool]:
     """End the session of a handle; True if this very call ended it, False if there was none."""
+    if not is_handle(handle):
+        return False
     ended = yield from Delete(handle, now, reason, policy.owner, actor)
     if ended is None:
         return False
@@ -54,7 +62,7 @@ def revoke_user(
     A sign-in at the same time is ended too or comes after: it is enlisted before it is acknowledged.
     """
     _need(policy, Ability.USER_INDEX, "revoking by user")
-    handles = yield from FindByUser(uid)
+    handles = yield from FindByUser(as_uid(uid))
     events: list[SessionEnded] = []
     for handle in handles:
         if handle == keep:
@@ -112,14 +120,18 @@ def page(
     _need(policy, Ability.LISTING, "listing")
     if after is not None:
         _ = parse_cursor(after)
-    found = yield from List(after, limit, uid, handle_prefix, newest_first)
+    if isinstance(limit, bool) or not 1 <= limit <= MAX_PAGE:
+        raise UsageError(f"a page has from 1 to {MAX_PAGE} sessions, not {limit!r}")
+    if _PREFIX.fullmatch(handle_prefix) is None:
+        raise UsageError("handle_prefix is the beginning of a handle: hexadecimal characters, at most 32")
+    found = yield from List(after, limit, None if uid is None else as_uid(uid), handle_prefix, newest_first)
     return Page(tuple([record for record in found.records if not expired(record, now)]), found.next)
 
 
 def count(policy: Policy, now: int, uid: str | None = None) -> Flow[Asked, int]:
     """How many sessions live, of everybody or of one user."""
     _need(policy, Ability.COUNT, "counting")
-    return (yield from Count(now, uid))
+    return (yield from Count(now, None if uid is None else as_uid(uid)))
 
 
 def notify_logout(policy: Policy, now: int, handle: str, actor: str | None = None) -> Flow[Asked, bool]:
@@ -128,6 +140,8 @@ def notify_logout(policy: Policy, now: int, handle: str, actor: str | None = Non
     True if the session lives, so that there may be somebody to hear it.
     """
     _need(policy, Ability.EVENTS, "notify_logout")
+    if not is_handle(handle):
+        return False
     record = yield from Load(handle, None, now)
     if record is None or expired(record, now):
         return False
