@@ -6,6 +6,7 @@ makes random bytes: `now` and `entropy` are handed in, and tests feed replies by
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from sojourn.core.apply import Answers
 from sojourn.core.changes import Change
 from sojourn.core.events import EndReason, TokenReused, event_id, session_created
+from sojourn.core.intent import Intent
 from sojourn.core.operations import (
     Ability,
     Announce,
@@ -24,8 +26,19 @@ from sojourn.core.operations import (
     Load,
     StoreOp,
 )
-from sojourn.core.record import FORMAT, Client, Identity, Lifetime, Record, deadline, expired, proof
-from sojourn.core.session import Intent, Recording
+from sojourn.core.record import (
+    FORMAT,
+    Client,
+    Identity,
+    Lifetime,
+    Record,
+    as_client,
+    deadline,
+    expired,
+    is_handle,
+    proof,
+)
+from sojourn.core.session import Recording
 from sojourn.core.tokens import Token, make_handle, make_token, parse_token, secret_hash
 from sojourn.core.values import Fields, size
 from sojourn.errors import (
@@ -43,7 +56,7 @@ from sojourn.errors import (
 from sojourn.flows import login
 from sojourn.flows.policy import Entropy, Policy, announce, announce_ended
 
-__all__ = ["act", "commit", "create", "end", "find", "opened", "refresh", "regenerate", "touch"]
+__all__ = ["act", "commit", "create", "end", "find", "opened", "proven", "refresh", "regenerate", "touch"]
 
 Asked: TypeAlias = "StoreOp | Announce"
 
@@ -82,7 +95,7 @@ def create(
             user_data=identity.user_data,
             authenticated_at=identity.authenticated_at,
             acting_as=identity.acting_as,
-            client=client,
+            client=as_client(client),
             seq=1,
         )
         if (yield from Create(record)):
@@ -95,8 +108,8 @@ def create(
     return record, token
 
 
-def opened(policy: Policy, now: int, text: str, *, touch: bool = True) -> Flow[Asked, tuple[Record, Token]]:
-    """The session that a token opens, with a due touch noted unless `touch` is off: one round trip.
+def opened(policy: Policy, now: int, text: str) -> Flow[Asked, tuple[Record, Token]]:
+    """The session that a token opens, with a due touch noted: one round trip.
 
     Raises:
         SessionNotFound: The token is malformed, unknown, or its secret is not the session's (any more).
@@ -105,6 +118,11 @@ def opened(policy: Policy, now: int, text: str, *, touch: bool = True) -> Flow[A
     token = parse_token(text)
     if token is None:
         raise SessionNotFound
+    return (yield from proven(policy, now, token)), token
+
+
+def proven(policy: Policy, now: int, token: Token, *, touch: bool = True) -> Flow[Asked, Record]:
+    """The record that a token opens, with a due touch noted unless `touch` is off; raises as `opened`."""
     presented = secret_hash(token.secret)
     record = yield from Load(token.handle, presented if touch else None, now)
     if record is None or record.format > FORMAT:
@@ -116,7 +134,7 @@ def opened(policy: Policy, now: int, text: str, *, touch: bool = True) -> Flow[A
         raise SessionNotFound(token.handle, is_reused=shown == "reused")
     if expired(record, now):
         raise SessionExpired(token.handle, deadline(record) or 0)
-    return record, token
+    return record
 
 
 def _reused(policy: Policy, now: int, record: Record) -> Flow[Asked, None]:
@@ -133,6 +151,7 @@ def _reused(policy: Policy, now: int, record: Record) -> Flow[Asked, None]:
     if policy.on_reuse == "end":
         ended = yield from Delete(record.handle, now, EndReason.TOKEN_REUSED, policy.owner)
         if ended is not None:
+            yield from login.left(policy, ended.record)
             yield from announce_ended(policy, ended.event)
 
 
@@ -142,8 +161,10 @@ def find(now: int, handle: str) -> Flow[Asked, Record]:
     Raises:
         SessionNotFound, SessionExpired: As in `opened`.
     """
+    if not is_handle(handle):  # what it is instead may be a secret, so it is not repeated
+        raise SessionNotFound(message="no such session: a handle is 32 hexadecimal characters.")
     record = yield from Load(handle, None, now)
-    if record is None:
+    if record is None or record.format > FORMAT:
         raise SessionNotFound(handle)
     if expired(record, now):
         raise SessionExpired(handle, deadline(record) or 0)
@@ -186,11 +207,13 @@ def commit(
         changes, intent = session.swap_out()
         if drop_empty and not session and session.uid is None and (intent is None or intent.identity is None):
             return
-        yield from _store_new(session, policy, now, entropy, changes, intent)
-        return
-    changes, intent = session.swap_out()
+    else:
+        changes, intent = session.swap_out()
     try:
-        yield from _write(session, policy, now, entropy, changes, intent)
+        if session.record is None:
+            yield from _store_new(session, policy, now, entropy, changes, intent)
+        else:
+            yield from _write(session, policy, now, entropy, changes, intent)
     except (ChangeError, ValueRefused, IdentityChanged):
         session.drop_changes()
         raise
@@ -203,9 +226,10 @@ def act(
 ) -> Flow[Asked, Answers]:
     """Apply commands now, after what was recorded, in one batch; answer what they took out.
 
-    Refused, nothing is applied, and what was recorded before stays recorded.
+    Refused, nothing is applied, and what was recorded before stays recorded. A session that is not stored yet, or is
+    about to be replaced, is committed first.
     """
-    if session.is_new:
+    if session.is_new or session.is_replaced:
         yield from commit(session, policy, now, entropy)
     pending, intent = session.swap_out()
     try:
@@ -224,7 +248,7 @@ def _store_new(
             policy,
             now,
             entropy,
-            session.texts(),
+            dict(session.texts()),  # the session goes on writing into its own
             wish.identity or Identity(),
             wish.lifetime,
             wish.client or Client(),
@@ -243,7 +267,7 @@ def _write(
     before = session.living()
     wish = intent or Intent()
     if wish.replace:
-        yield from _replace(session, policy, now, entropy, wish)
+        yield from _replace(session, policy, now, entropy, changes, wish)
         return ()
     token = make_token(before.handle, entropy(32)) if wish.identity is not None or wish.rotate else None
     identity = wish.identity
@@ -277,23 +301,40 @@ def _write(
         except LimitReached:
             yield from refresh(session, now)  # the data was written, the identity is the former one
             raise
+        except StoreUnavailable as error:
+            yield from _take_back_unknown(session, policy, now, before, applied.record)
+            raise OutcomeUnknown(
+                "the data is stored, the sign-in is not: the store did not say whether the user's index has the "
+                "session. Open it again and sign in again."
+            ) from error
     session.adopt(applied.record, token)
     return applied.answers
 
 
-def _replace(session: Recording, policy: Policy, now: int, entropy: Entropy, wish: Intent) -> Flow[Asked, None]:
-    """Another user signs in where one was: end the old session, begin one that knows nothing of it."""
-    yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
-    record, token = yield from create(
-        policy,
-        now,
-        entropy,
-        session.texts(),
-        wish.identity or Identity(),
-        wish.lifetime,
-        wish.client or Client(),
-    )
-    session.adopt(record, token)
+def _take_back_unknown(
+    session: Recording, policy: Policy, now: int, before: Record, after: Record
+) -> Flow[Asked, None]:
+    """Undo a sign-in whose enlisting failed: unlisted, a revoke-all would not find it. The store may fail again."""
+    with suppress(StoreError, SessionNotFound):  # then nobody has its secret, and it ends by itself
+        yield from login.take_back(policy, now, after, before)
+        yield from refresh(session, now)
+
+
+def _replace(
+    session: Recording, policy: Policy, now: int, entropy: Entropy, changes: tuple[Change, ...], wish: Intent
+) -> Flow[Asked, None]:
+    """Another user signs in where one was: end the old session, begin one that knows nothing of it.
+
+    If the store fails in between, the session counts as not stored yet, and the next commit begins the new one.
+    """
+    try:
+        yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
+    except StoreUnavailable:
+        session.put_back(changes, wish)
+        raise
+    session.detach(keep=True)
+    wish.replace = False
+    yield from _store_new(session, policy, now, entropy, changes, wish)
 
 
 def regenerate(
@@ -301,16 +342,20 @@ def regenerate(
 ) -> Flow[Asked, None]:
     """End the session and begin a new one in its place: new handle, new secret, anonymous (A14).
 
-    Its data is carried over only with `keep`; what was recorded and not sent counts as data.
+    Its data is carried over only with `keep`; what was recorded and not sent counts as data. What is known of the
+    device stays; a lifetime of its own does not.
     """
-    _ = session.swap_out()
-    data = session.texts() if keep else {}
-    client = session.client
+    wish = Intent()
+    wish.client = session.client
+    changes, intent = session.swap_out()
     if not session.is_new:
-        yield from end(session, policy, now, EndReason.REPLACED)
-    record, token = yield from create(policy, now, entropy, data, client=client)
-    session.ended = False
-    session.adopt(record, token)
+        try:
+            yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
+        except StoreUnavailable:
+            session.put_back(changes, intent)
+            raise
+    session.detach(keep=keep)
+    yield from _store_new(session, policy, now, entropy, (), wish)
 
 
 def end(

@@ -18,7 +18,7 @@ from sojourn.errors import IdentityChanged, SessionNotFound, StoreUnavailable
 from sojourn.flows import lifecycle
 from sojourn.flows.policy import Entropy, Policy
 
-__all__ = ["Found", "LateWrites", "OnStoreError", "finish", "look_up"]
+__all__ = ["Found", "LateWrites", "OnStoreError", "finish", "is_settled", "look_up"]
 
 Asked: TypeAlias = "StoreOp | Announce"
 LateWrites: TypeAlias = Literal["drop", "raise"]
@@ -40,7 +40,7 @@ class Found(Struct, frozen=True):
     keep_cookie: bool = False
 
 
-def look_up(policy: Policy, now: int, text: str, on_store_error: OnStoreError, *, touch: bool) -> Flow[Asked, Found]:
+def look_up(policy: Policy, now: int, token: Token, on_store_error: OnStoreError, *, touch: bool) -> Flow[Asked, Found]:
     """Open the session of a presented token; one that opens nothing makes the request anonymous, never an error.
 
     Args:
@@ -51,7 +51,7 @@ def look_up(policy: Policy, now: int, text: str, on_store_error: OnStoreError, *
         StoreUnavailable: The store is down, and the application did not choose anonymous reads.
     """
     try:
-        record, token = yield from lifecycle.opened(policy, now, text, touch=touch)
+        record = yield from lifecycle.proven(policy, now, token, touch=touch)
     except SessionNotFound as error:
         return Found(keep_cookie=error.is_reused)
     except StoreUnavailable:
@@ -59,6 +59,14 @@ def look_up(policy: Policy, now: int, text: str, on_store_error: OnStoreError, *
             return Found(keep_cookie=True)
         raise
     return Found(record, token)
+
+
+def is_settled(session: Recording, now: int, *, drop: bool) -> bool:
+    """Whether `finish` would have nothing to do, as for most requests that only read."""
+    if not drop and session.has_changes:
+        return False
+    record = session.record
+    return record is None or not touch_due(record, now)
 
 
 def finish(

@@ -1,24 +1,20 @@
-"""Requests that their session did not ask for (cross-site request forgery): two guards, both pure.
+"""Requests that their session did not ask for (cross-site request forgery), judged by where they come from.
 
 `cross_origin_verdict` judges headers that no page can forge (Sec-Fetch-Site, Origin, Host), by the table of
-security.md A.6: the rows of Go 1.25's CrossOriginProtection. The token proves that a page has seen the
-session: an HMAC of the session's secret, masked anew each time (against BREACH), stored nowhere, dead after a
-rotation (A14, A15).
+security.md A.6: the rows of Go 1.25's CrossOriginProtection. The second guard, a token that only the session's own
+pages can know, is made by `core.tokens` (A14, A15).
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
 import re
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
-from sojourn.errors import ConfigurationError, UsageError
-from sojourn.http.signing import keyed_digest
+from sojourn.errors import ConfigurationError
 
-__all__ = ["AllowedOrigins", "Verdict", "cross_origin_verdict", "csrf_token", "is_csrf_token"]
+__all__ = ["AllowedOrigins", "Verdict", "cross_origin_verdict"]
 
 # Letters, digits, hyphen and underscore between single dots, or an IPv6 literal; then perhaps a port.
 _AUTHORITY = r"(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
@@ -26,8 +22,6 @@ _ORIGIN = re.compile(rf"(?P<scheme>[a-z][a-z0-9+.-]*)://{_AUTHORITY}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # RFC 9110 9.2.1 without TRACE, which no server here answers. Methods are case-sensitive.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MASK_OCTETS = 32
-_TOKEN_CHARACTERS = 86  # twice 32 octets in base64url
 
 
 class Verdict(Enum):
@@ -187,37 +181,3 @@ def _configured(origin: object) -> _Origin:
         msg = f"allowed origin {origin!r} is not exactly scheme, host and port: write it as browsers send it,"
         raise ConfigurationError(msg + " such as 'https://shop.example.org' (no path, trailing slash or '*').")
     return parsed
-
-
-def csrf_token(secret: bytes, mask: bytes) -> str:
-    """A token for the pages of the session with this secret: 86 characters of base64url, new with each mask.
-
-    Args:
-        secret: The secret half of the session's token, never its stored hash.
-        mask: 32 octets from the operating system, fresh for each answer.
-
-    Raises:
-        UsageError: The mask has another length.
-    """
-    if len(mask) != _MASK_OCTETS:
-        msg = f"the mask has {len(mask)} octets: hand over {_MASK_OCTETS} fresh ones of the system's."
-        raise UsageError(msg)
-    proof = keyed_digest(secret, b"sojourn csrf 1")
-    masked = bytes(a ^ b for a, b in zip(proof, mask, strict=True))
-    return base64.urlsafe_b64encode(mask + masked).rstrip(b"=").decode("ascii")
-
-
-def is_csrf_token(secret: bytes, token: str) -> bool:
-    """Whether the token was made from this secret, in constant time; False for any other text (A15).
-
-    Compared as text, so that a token has one spelling only.
-    """
-    if len(token) != _TOKEN_CHARACTERS:  # before any work on a text of any length
-        return False
-    try:
-        raw = base64.urlsafe_b64decode(token + "==")
-    except ValueError:
-        return False
-    if len(raw) != 2 * _MASK_OCTETS:
-        return False
-    return hmac.compare_digest(csrf_token(secret, raw[:_MASK_OCTETS]), token)

@@ -6,15 +6,17 @@ headers. Both colours and every adapter use the same two steps: `read` before, `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from sojourn.core.record import Record
-from sojourn.core.tokens import parse_token
+from sojourn.core.tokens import Token, parse_token
 from sojourn.errors import ConfigurationError
 from sojourn.http.cookies import MAX_AGE_LIMIT_S, CookieFault, CookiePolicy, clear_cookie, find_cookie, set_cookie
-from sojourn.http.headers import CLEAR_SITE_DATA, Headers, add_private, add_vary
+from sojourn.http.headers import CLEAR_SITE_DATA, Headers, add_vary, add_vary_and_private
 from sojourn.http.signing import Signer
 
 __all__ = ["NOTHING", "Presented", "Terms", "Upshot", "cookie_lines", "read", "write"]
@@ -44,6 +46,7 @@ class Terms:
     plain_http: Literal["loopback", "anywhere"] = "loopback"
     clear_site_data: bytes | None = CLEAR_SITE_DATA
     companion: CookiePolicy = field(init=False, repr=False)
+    names: tuple[bytes, bytes] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.sign_style not in ("value", "companion"):
@@ -51,20 +54,21 @@ class Terms:
         if self.plain_http not in ("loopback", "anywhere"):
             raise ConfigurationError(f"plain_http is 'loopback' or 'anywhere', not {self.plain_http!r}")
         object.__setattr__(self, "companion", self.cookie.companion())
+        object.__setattr__(self, "names", (self.cookie.name_for(https=False), self.cookie.name_for(https=True)))
 
 
-class Presented(NamedTuple):
+class Presented(Struct, frozen=True, gc=False):
     """What a request's cookie says.
 
     Attributes:
         kind: `none`; `malformed`, of no token's form, or several different ones; `forged`, its signature is not
             ours; `token`, which only the store can judge.
-        text: The token, for `token` only.
+        token: What it holds, for `token` only.
         is_stale: A former secret signed it, so it is to be signed anew (A8).
     """
 
     kind: Literal["none", "malformed", "forged", "token"]
-    text: str | None = None
+    token: Token | None = None
     is_stale: bool = False
 
 
@@ -82,7 +86,7 @@ def read(terms: Terms, lines: list[bytes], *, https: bool) -> Presented:
     """What a request presents: from its Cookie lines, without asking the store. Never raises."""
     if not lines:
         return NOTHING
-    found = find_cookie(lines, terms.cookie.name_for(https=https))
+    found = find_cookie(lines, terms.names[https])
     if found is None or found == b"":
         return NOTHING
     if isinstance(found, CookieFault):
@@ -98,18 +102,17 @@ def read(terms: Terms, lines: list[bytes], *, https: bool) -> Presented:
         if signed is None:
             return _FORGED
         text, is_stale = signed.value, signed.stale
-    if parse_token(text) is None:
-        return _MALFORMED
-    return Presented("token", text, is_stale)
+    token = parse_token(text)
+    return _MALFORMED if token is None else Presented("token", token, is_stale)
 
 
-class Upshot(NamedTuple):
+class Upshot(Struct, frozen=True):
     """What became of a request that looked at its session.
 
     Attributes:
         presented: What it came with.
         record: The session's record now; None when it is anonymous and nothing is stored.
-        token: The session's token now.
+        token: The session's token now, as the client is to hold it.
         keep_cookie: Leave the client's cookie alone although no session stands.
         logged_out: The request itself ended its session.
         noted_access: This request noted an access, so a cookie without an absolute limit is sent again.
@@ -117,42 +120,42 @@ class Upshot(NamedTuple):
 
     presented: Presented
     record: Record | None
-    token: str | None
+    token: Token | None
     keep_cookie: bool = False
     logged_out: bool = False
     noted_access: bool = False
 
 
-def write(terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: str, now: int) -> None:
+def write(terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: Callable[[], str], now: int) -> None:
     """Edit a response's headers, in place, for a request that looked at its session.
 
     Set-Cookie comes first in the list: some clients take no other (couch.md). At most one is written for each name.
+    `host` is asked only where a token is handed out over plain http.
 
     Raises:
         ConfigurationError: A token would go over plain http to a host that is not this machine.
     """
     presented = upshot.presented
-    add_vary(headers)
+    if presented.kind == "none" and upshot.record is None:
+        add_vary(headers)  # read without a cookie, and stays so: Vary is all that a cache has to know
+        return
+    add_vary_and_private(headers)
     if upshot.record is not None and upshot.token is not None:
-        if upshot.token == presented.text and not presented.is_stale and not _to_renew(terms, upshot):
-            add_private(headers)
+        if upshot.token is presented.token and not presented.is_stale and not _to_renew(terms, upshot):
             return
-        if not https and terms.plain_http == "loopback" and not _is_loopback(host):
+        if not https and terms.plain_http == "loopback" and not _is_loopback(name := host()):
             raise ConfigurationError(
-                f"a session's cookie would go to {host[:255]!r} over plain http, where anybody on the way can read it. "
+                f"a session's cookie would go to {name[:255]!r} over plain http, where anybody on the way can read it. "
                 "Serve https (behind a proxy: let the server trust its X-Forwarded-Proto), or allow it by "
                 "plain_http='anywhere'."
             )
-        _hand_out(terms, headers, upshot.token, _max_age_s(terms, upshot.record, now), https=https, now=now)
-    elif presented.kind == "none":
-        return  # read without a cookie, and stays so: Vary is all that a cache has to know
+        _hand_out(terms, headers, upshot.token.text, _max_age_s(terms, upshot.record, now), https=https, now=now)
     elif not upshot.keep_cookie:
         if terms.signer is not None and terms.sign_style == "companion":
             headers.insert(0, (b"set-cookie", clear_cookie(terms.companion, https=https)))
         headers.insert(0, (b"set-cookie", clear_cookie(terms.cookie, https=https)))
         if upshot.logged_out and https and terms.clear_site_data is not None:
             headers.append((b"clear-site-data", terms.clear_site_data))
-    add_private(headers)
 
 
 def _hand_out(terms: Terms, headers: Headers, token: str, age: int | None, *, https: bool, now: int) -> None:

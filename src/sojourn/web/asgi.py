@@ -111,9 +111,9 @@ class SessionMiddleware:
             if message["type"] in _BEGINS and not begun:
                 begun = True
                 if session.is_used:
-                    await _begin(session, scope, message)
+                    await _begin(session, message)
                 else:
-                    session.write_headers([], "")
+                    session.write_headers([])
             await send(message)
 
         try:
@@ -127,7 +127,7 @@ class SessionMiddleware:
                 raise
             await _answer(send, error)
             return
-        if session.is_used:  # what a stream or a socket wrote after it had begun
+        if session.is_used and session.has_changes:  # what a stream or a socket wrote after it had begun
             await session.finish(drop=not begun)
 
     async def _open(self) -> None:
@@ -142,11 +142,10 @@ class SessionMiddleware:
                 await self.manager.aclose()
 
 
-async def _begin(session: VisitedSession, scope: Scope, message: Message) -> None:
+async def _begin(session: VisitedSession, message: Message) -> None:
     await session.finish(drop=message.get("status", 200) >= 500)
     headers = list(message.get("headers") or ())
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"localhost")
-    session.write_headers(headers, host.decode("latin-1"))
+    session.write_headers(headers)
     message["headers"] = headers
 
 

@@ -14,6 +14,7 @@ from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.events import AnyEvent
 from sojourn.core.operations import Announce, StoreOp
 from sojourn.core.record import Record
+from sojourn.core.session import Recording
 from sojourn.drive import drive
 from sojourn.errors import SojournError, UsageError
 from sojourn.faces import AsyncSession
@@ -25,7 +26,8 @@ from sojourn.http.headers import Headers
 
 __all__ = ["Conduct", "VisitedSession"]
 
-_INSIDES = frozenset(("_changes", "_intent", "_record", "_texts", "_token", "_values", "ended"))
+_NOBODY = Found()
+_INSIDES = frozenset(Recording.__slots__)
 
 
 class Conduct:
@@ -61,6 +63,7 @@ class VisitedSession(AsyncSession):
         "_headers",
         "_https",
         "_logged_out",
+        "_now",
         "_peer",
         "_presented",
         "_sent",
@@ -121,28 +124,29 @@ class VisitedSession(AsyncSession):
 
     async def preload(self) -> None:
         """Ask the store, but do not count it as use: for adapters, before a handler that cannot await."""
-        text = self._read().text
-        if text is not None and self._found is None:
+        token = self._read().token
+        if token is not None and self._found is None:
             manager = self.manager
             self._found = await manager.run(
-                visit.look_up(manager.policy, manager.now(), text, self._conduct.on_store_error, touch=True)
+                visit.look_up(manager.policy, manager.now(), token, self._conduct.on_store_error, touch=True)
             )
 
     def _fill(self) -> None:
-        text = self._read().text
+        token = self._read().token
         found = self._found
-        if text is None:
-            found = Found()
+        if token is None:
+            found = _NOBODY
         elif found is None:
             manager = self.manager
             if not manager.store.embedded:
                 raise UsageError("the session is not loaded: `await request.session.load()` first, or load='eager'")
             found = drive(
-                visit.look_up(manager.policy, manager.now(), text, self._conduct.on_store_error, touch=False),
+                visit.look_up(manager.policy, manager.now(), token, self._conduct.on_store_error, touch=False),
                 self._perform_in_place,
             )
         self._found = found
         self.is_used = True
+        self._now = self.manager.now()  # one reading serves the request: when the session was looked at
         # AsyncSession.__init__ would set `_means` again, which is there; Recording's fills the rest.
         super(AsyncSession, self).__init__(found.record, found.token)
 
@@ -198,6 +202,8 @@ class VisitedSession(AsyncSession):
         if not self.is_used:
             return
         manager = self.manager
+        if not self._announcements and visit.is_settled(self, self._now, drop=drop):
+            return
         try:
             if self._announcements:
                 events, self._announcements = self._announcements, ()
@@ -218,27 +224,32 @@ class VisitedSession(AsyncSession):
             self._error = error
             raise
 
+    def _host(self) -> str:
+        return next((value.decode("latin-1") for name, value in self._headers if name == b"host"), "localhost")
+
     def is_own_error(self, error: SojournError) -> bool:
         """Whether `finish` raised it, so that the adapter has to answer for it."""
         return error is self._error
 
-    def write_headers(self, headers: Headers, host: str) -> None:
+    def write_headers(self, headers: Headers) -> None:
         """Edit the response's headers; from now on the token can no longer change."""
         self._sent = True
         if not self.is_used:
             return
         record: Record | None = self._record
-        now = self.manager.now()
+        found = self._found or _NOBODY
         upshot = Upshot(
             self._read(),
             record,
-            self.token,
-            keep_cookie=self._found is not None and self._found.keep_cookie,
+            self._token,
+            keep_cookie=found.keep_cookie,
             logged_out=self._logged_out,
-            noted_access=record is not None and record.last_access == now,
+            noted_access=record is not found.record,
         )
         try:
-            exchange.write(self._conduct.terms, headers, upshot, https=self._https, host=host, now=now)
+            exchange.write(
+                self._conduct.terms, headers, upshot, https=self._https, host=self._host, now=self.manager.now()
+            )
         except SojournError as error:
             self._error = error
             raise
