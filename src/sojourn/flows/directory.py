@@ -11,7 +11,6 @@ import re
 from typing import Any, TypeAlias
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sojourn.core.accounts import (
     COLLECTION,
@@ -150,7 +149,7 @@ def change(
 ) -> Flow[Asked, User]:
     """Change what is named and leave the rest: None keeps roles, properties, password (U6; unlike UB1).
 
-    With a `revision`, only that one is changed; without, the change is made again on what somebody else saved meanwhile.
+    With a `revision`, only that one is changed; without, the change is made again on what others saved meanwhile.
 
     Raises:
         ValueRefused: There is no such user, or the password is not accepted.
