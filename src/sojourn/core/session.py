@@ -261,6 +261,11 @@ class Recording(Attributes, MutableMapping[str, Any]):
         self._changes, self._intent = [], None
         return changes, intent
 
+    def recorded(self) -> tuple[tuple[Change, ...], Intent | None]:
+        """What a `swap_out` would hand over; it stays recorded."""
+        self._note_alterations()
+        return tuple(self._changes), self._intent
+
     def put_back(self, changes: tuple[Change, ...], intent: Intent | None) -> None:
         """Take back what was certainly not done, before anything recorded since."""
         self._changes[:0] = changes

@@ -78,22 +78,26 @@ def finish(
         drop: The handler failed (an exception or a 5xx): what it recorded is dropped.
 
     Raises:
-        SessionNotFound, IdentityChanged: It ended or changed hands meanwhile, and `late_writes` is "raise".
+        SessionNotFound, IdentityChanged: It ended or changed hands meanwhile, and `late_writes` is "raise". A sign-in
+            is not late: it begins a session of its own.
         Others as `lifecycle.commit`.
     """
     if drop:
         session.drop_changes()
     if session.has_changes:
+        changes, intent = session.recorded()
         try:
             yield from lifecycle.commit(session, policy, now, entropy, drop_empty=True)
-        except SessionNotFound:
-            session.forget()
+        except (SessionNotFound, IdentityChanged) as error:
+            if intent is not None and intent.identity is not None and intent.identity.uid is not None:
+                # A sign-in is never feigned: it happens as it would have without the old token.
+                yield from lifecycle.begin_anew(session, policy, now, entropy, changes, intent)
+                return False
             if late_writes == "raise":
                 raise
-            return True
-        except IdentityChanged:
-            if late_writes == "raise":
-                raise
+            if isinstance(error, SessionNotFound):
+                session.forget()
+                return True
         return False
     record = session.record
     if record is not None and touch_due(record, now) and not expired(record, now):
