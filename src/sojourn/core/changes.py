@@ -67,6 +67,9 @@ class Absent:
     def __repr__(self) -> str:
         return "ABSENT"
 
+    def __reduce__(self) -> str:
+        return "ABSENT"  # there is one: a copy, or one that travelled, is the same
+
 
 ABSENT: Final = Absent()
 

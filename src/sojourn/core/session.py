@@ -29,6 +29,12 @@ __all__ = ["Recording"]
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple)
 
 
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueRefused(f"a key is a string, not {type(key).__name__}; set(path, value) takes paths")
+    return key
+
+
 class Recording(Attributes, MutableMapping[str, Any]):
     """A session's data as a mapping, its attributes, and the commands recorded on it.
 
@@ -67,14 +73,12 @@ class Recording(Attributes, MutableMapping[str, Any]):
         return value
 
     def __setitem__(self, key: str, value: object) -> None:
-        if not isinstance(key, str):
-            raise ValueRefused(f"a key is a string, not {type(key).__name__}; set(path, value) takes paths")
-        (change,) = commands.set_value(key, value)
+        (change,) = commands.set_value(_key(key), value)
         self._write(change, change.text, value)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of the key; if it is missing, `default` is put there, unless somebody else was first meanwhile."""
-        if not isinstance(key, str) or key not in self._texts:
+        if _key(key) not in self._texts:
             change = commands.set_default(key, default)
             self._write(change, change.text, default)
         return self[key]
