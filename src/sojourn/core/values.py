@@ -1,17 +1,16 @@
 """What a session can remember, and its canonical text: one codec for every store (design 4).
 
-A value is what JSON has, plus datetime, date, bytes, UUID and Decimal, each kept exactly. Its canonical text
-is compact UTF-8 JSON of which there is only one for each value, so stores compare values by their texts:
+A value is what JSON has, plus datetime, date, bytes, UUID and Decimal, each kept exactly. Its canonical text is compact
+UTF-8 JSON of which there is only one for each value, so stores compare values by their texts:
 
 * members are sorted by key (code points); the order in which they were set is not kept;
 * a float always has a point (`1.0`, `1.0e22`, `5.0e-324`), an int never; -0.0 is written 0.0;
 * other types are objects of one member whose key begins with a single `$`: `{"$date":"2026-01-31"}`;
 * a key of the user's that begins with `$` is written with one more: `$ref` as `$$ref`.
 
-So True, 1 and 1.0 are three values, and Decimal("1.0") is not Decimal("1.00"). A datetime is kept as its
-instant, in UTC. A tuple is stored as a list, and an instance of a subclass of str, int, float, list, tuple or
-dict (a member of an enum, a named tuple, a defaultdict) as its base. Subclasses of other types are refused:
-what they add would be lost unseen.
+So True, 1 and 1.0 are three values, and Decimal("1.0") is not Decimal("1.00"). A datetime is kept as its UTC instant.
+A tuple is stored as a list, and an instance of a subclass of str, int, float, list, tuple or dict (a member of an enum,
+a named tuple, a defaultdict) as its base. Subclasses of other types are refused: what they add would be lost unseen.
 """
 
 from __future__ import annotations
@@ -52,11 +51,15 @@ _T = TypeVar("_T")
 _LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1
 # Between these two msgspec and repr write a float alike and without an exponent (a test compares them).
 _LEAST_FLOAT, _MOST_FLOAT = 1e-4, 1e16
-
 _json = msgspec.json.Encoder(order="sorted").encode
 _parse = msgspec.json.Decoder().decode
 _parse_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _TAG_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+# Bare types under names whose members the type checker knows.
+_LIST: type[list[Any]] = list
+_TUPLE: type[tuple[Any, ...]] = tuple
+_DICT: type[dict[Any, Any]] = dict
+_type_of: Callable[[object], type[Any]] = type
 _lone_surrogate = re.compile("[\ud800-\udfff]").search
 
 
@@ -71,15 +74,11 @@ class _Tag(NamedTuple):
 class _Unfit(Exception):
     """What is wrong with a value; each container that it passes on its way out adds where that stood."""
 
-    def __init__(self, advice: str, *trail: str | int) -> None:
-        super().__init__(advice)
-        self.trail: list[str | int] = [*trail]
-
     def refusal(self, path: tuple[str | int, ...]) -> ValueRefused:
-        place = (*path, *reversed(self.trail))
+        place = (*path, *self.args[:0:-1])
         # ascii and cut: a key may hold anything, and it is bound for logs.
         where = "data" + "".join([f"[{ascii(part)[:48]}]" for part in place]) if place else "the value"
-        return ValueRefused(f"{where}: {self}", place)
+        return ValueRefused(f"{where}: {self.args[0]}", place)
 
 
 def encode(value: Any, path: tuple[str | int, ...] = ()) -> bytes:
@@ -90,11 +89,11 @@ def encode(value: Any, path: tuple[str | int, ...] = ()) -> bytes:
         path: Where the value is to stand; only for the error's message and its `path`, not counted as depth.
 
     Raises:
-        ValueRefused: No store could keep it exactly: NaN, an infinity, an int beyond 64 bits, U+0000 in a key,
-            a lone surrogate, a key that is no string, an unknown type, a naive datetime, more than `MAX_DEPTH`
-            containers inside one another. `path` names the very place.
+        ValueRefused: No store could keep it exactly: NaN, an infinity, an int beyond 64 bits, U+0000 in a key, a lone
+            surrogate, a key that is no string, an unknown type, a naive datetime, more than `MAX_DEPTH` containers
+            inside one another. `path` names the very place.
     """
-    kind = type(value)
+    kind = _type_of(value)
     # Most calls end in one of these branches. What is not plain, or not allowed, takes the slow way below, which
     # also finds the place; nothing is raised here, so that no error carries the value as its context.
     try:
@@ -103,10 +102,7 @@ def encode(value: Any, path: tuple[str | int, ...] = ()) -> bytes:
         if kind is int:
             if _LEAST_INT <= value <= _MOST_INT:
                 return _json(value)
-        elif kind is dict or kind is list:
-            if _is_plain(value, 0):
-                return _json(value)
-        elif kind is float and _LEAST_FLOAT <= abs(value) < _MOST_FLOAT:
+        elif (kind is dict or kind is list) and _is_plain(value, 0):
             return _json(value)
     except UnicodeEncodeError:
         pass
@@ -159,13 +155,11 @@ def split(text: bytes) -> Fields:
         ValueRefused: The text is no object, is damaged between its members, or has a key that `join` never
             writes. Damage within a member may only be found when that member is decoded.
     """
-    members: dict[str, msgspec.Raw] = _parsed(text, _parse_members)
-    return {_unescape(key): bytes(raw) for key, raw in members.items()}
+    return {_unescape(key): bytes(raw) for key, raw in _parsed(text, _parse_members).items()}
 
 
 def size(fields: Fields) -> int:
-    """Give the length of `join(fields)` in octets without building it."""
-    # Each member has a colon and, but for the last, a comma; the braces make two.
+    """Give the length of `join(fields)` in octets without building it: braces, and two signs a member but one."""
     return sum([len(_json(_escape(name))) + len(text) + 2 for name, text in fields.items()], 1 if fields else 2)
 
 
@@ -195,59 +189,62 @@ def register(tag: str, kind: type[_T], to_value: Callable[[_T], object], from_va
     _add_tag(_Tag(tag, kind, to_value, from_value, is_ours=False))
 
 
-def _is_plain(value: Any, level: int) -> bool:  # noqa: C901  # one flat loop: each call would be felt
+def _is_plain(value: Any, level: int) -> bool:
     """Tell whether msgspec alone writes a dict or list canonically. If in doubt no: the slow way is exact."""
     if level >= MAX_DEPTH:
         return False
-    items, kind = value, type(value)
-    if kind is dict:
+    items = value
+    if _type_of(value) is dict:
         for key in value:
             if type(key) is not str or "$" in key or "\0" in key:
                 return False
         items = value.values()
     for item in items:
-        kind = type(item)
-        if kind is str:
+        kind = _type_of(item)
+        if kind is str or kind is bool or item is None:
             continue
         if kind is int:
             if not _LEAST_INT <= item <= _MOST_INT:
                 return False
-        elif kind is dict or kind is list:
-            if not _is_plain(item, level + 1):
-                return False
         elif kind is float:
             if not (_LEAST_FLOAT <= item < _MOST_FLOAT or _LEAST_FLOAT <= -item < _MOST_FLOAT):
                 return False
-        elif kind is not bool and item is not None:
+        elif not ((kind is dict or kind is list) and _is_plain(item, level + 1)):
             return False
     return True
 
 
 def _exact(value: Any, level: int) -> object:
     """Give what msgspec writes as the canonical text; `level` is the number of containers around it."""
-    kind = type(value)
-    if kind in _WRITERS:
-        return _WRITERS[kind](value, level)
-    # issubclass of the type, not isinstance: an object may lie about its __class__ (mocks do).
-    for base, to_base in _BASES.items():
+    kind = _type_of(value)
+    write = _WRITERS.get(kind)
+    if write is not None:
+        return write(value, level)
+    # issubclass of the type, not isinstance: an object may lie about its __class__ (mocks do). The writers pass
+    # over what the subclass added (its own __str__, __iter__, items): only the base's part is stored.
+    for base in (str, int, float, list, tuple, dict):
         if issubclass(kind, base):
-            return _WRITERS[base](to_base(value), level)
+            return _WRITERS[base](value, level)
     raise _Unfit(f"a {kind.__qualname__} cannot be stored; convert it to str, list or dict, or register it.")
 
 
 def _exact_str(value: str, _level: int) -> object:
     if _lone_surrogate(value):
         raise _Unfit("the str holds a lone surrogate, which is no character; store bytes instead.")
-    return value
+    return str.__str__(value)
 
 
 def _exact_int(value: int, _level: int) -> object:
+    value = int.__int__(value)
     if not _LEAST_INT <= value <= _MOST_INT:
         raise _Unfit("the int needs more than 64 bits; store it as Decimal or str.")
     return value
 
 
 def _exact_float(value: float, _level: int) -> object:
+    value = float.__float__(value)
+    if _LEAST_FLOAT <= abs(value) < _MOST_FLOAT:
+        return value
     if value - value != 0:  # true of NaN and the infinities only
         raise _Unfit(f"the float is {value!r}, which is no number; store None instead.")
     if value == 0:
@@ -261,12 +258,12 @@ def _exact_float(value: float, _level: int) -> object:
 def _exact_list(value: list[Any] | tuple[Any, ...], level: int) -> object:
     _check_level("list", level)
     items: list[object] = []
-    for item in value:
+    for item in _LIST.__iter__(value) if isinstance(value, list) else _TUPLE.__iter__(value):
         try:
-            # A str of ASCII needs no look: the common case, here and in _exact_dict.
-            items.append(item if type(item) is str and item.isascii() else _exact(item, level + 1))
+            is_easy = type(item) is str and item.isascii()  # spares a call in the common case
+            items.append(item if is_easy else _exact(item, level + 1))
         except _Unfit as unfit:
-            unfit.trail.append(len(items))
+            unfit.args += (len(items),)
             raise
     return items
 
@@ -274,15 +271,15 @@ def _exact_list(value: list[Any] | tuple[Any, ...], level: int) -> object:
 def _exact_dict(value: dict[Any, Any], level: int) -> object:
     _check_level("dict", level)
     members: dict[str, object] = {}
-    for key, item in value.items():
+    for key, item in _DICT.items(value):
         name = _key(key)
         try:
             is_easy = type(item) is str and item.isascii()
             members[_escape(name)] = item if is_easy else _exact(item, level + 1)
         except _Unfit as unfit:
-            unfit.trail.append(name)
+            unfit.args += (name,)
             raise
-    if len(members) != len(value):  # possible only with subclasses of str that compare in their own way
+    if len(members) != _DICT.__len__(value):  # possible only with subclasses of str that compare in their own way
         raise _Unfit("two keys of the dict are the same text; use plain str keys.")
     return members
 
@@ -293,13 +290,11 @@ def _exact_tagged(tag: _Tag, value: Any, level: int) -> object:
     try:
         inner = tag.to_value(value)
     except ValueRefused as error:
-        advice = str(error)
+        raise _Unfit(str(error)) from None
     except Exception as error:
         # Only the class of the error is told: its text may hold the value.
         raise _Unfit(f"the to_value registered for ${tag.name} raised {type(error).__name__}.") from error
-    else:
-        return {"$" + tag.name: inner if tag.is_ours else _exact(inner, level + 1)}
-    raise _Unfit(advice)
+    return {"$" + tag.name: inner if tag.is_ours else _exact(inner, level + 1)}
 
 
 def _check_level(kind: str, level: int) -> None:
@@ -308,7 +303,6 @@ def _check_level(kind: str, level: int) -> None:
 
 
 def _key(key: Any) -> str:
-    """Give a key as a plain str, or refuse it."""
     if not issubclass(type(key), str):
         raise _Unfit(f"one of the keys is a {type(key).__qualname__}; keys are strings: write str(key).")
     name: str = str.__str__(key)
@@ -328,7 +322,7 @@ def _parsed(text: bytes, parse: Callable[[bytes], Any]) -> Any:
 
 def _restore(value: Any, level: int) -> Any:
     """Turn tagged objects into their values and unescape keys, in place where possible; check the depth."""
-    kind = type(value)
+    kind = _type_of(value)
     if kind is not dict and kind is not list:
         return value
     if kind is dict and len(value) == 1:
@@ -349,15 +343,10 @@ def _from_tag(name: str, inner: Any, level: int) -> object:
     if tag is None:
         raise ValueRefused(f"the stored type ${name[:32]} is unknown here; register it before reading.")
     try:
-        if tag.is_ours:
-            value = tag.from_value(inner)
-            if tag.to_value(value) == inner:  # else two texts would stand for one value
-                return value
-        elif level < MAX_DEPTH:
-            return tag.from_value(_restore(inner, level + 1))
-        else:
-            reason = "too deep"
-    except Exception as error:
+        value = tag.from_value(inner if tag.is_ours else _restore(inner, level + 1))
+        if not tag.is_ours or tag.to_value(value) == inner:  # else two texts would stand for one value
+            return value
+    except Exception as error:  # noqa: BLE001  # raised anew below
         # The error of one of ours may tell the value; a registered function's author needs to see theirs.
         reason, cause = type(error).__name__, None if tag.is_ours else error
     raise ValueRefused(f"the stored ${name} could not be read ({reason}).") from cause
@@ -383,31 +372,19 @@ def _datetime_text(value: datetime) -> str:
     return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def _bytes_text(value: bytes) -> str:
+    return binascii.b2a_base64(value, newline=False).decode("ascii")
+
+
 def _decimal_text(value: Decimal) -> str:
     if not value.is_finite():
         raise ValueRefused("the Decimal is no finite number; store None instead.")
     return str(value).upper()  # a decimal context may ask for a small e
 
 
-_WRITERS: dict[type[Any], Callable[[Any, int], object]] = {
-    str: _exact_str,
-    int: _exact_int,
-    bool: lambda value, _level: value,
-    type(None): lambda value, _level: value,
-    float: _exact_float,
-    list: _exact_list,
-    tuple: _exact_list,
-    dict: _exact_dict,
-}
-# What a subclass added (its own __str__, __iter__, items) is passed over: only the base's part is stored.
-_BASES: dict[type[Any], Callable[[Any], object]] = {
-    str: str.__str__,
-    int: int.__int__,
-    float: float.__float__,
-    list: list[Any].copy,
-    tuple: tuple[Any, ...].__iter__,
-    dict: dict[str, Any].copy,
-}
+_WRITERS: dict[type[Any], Callable[[Any, int], object]] = dict.fromkeys((bool, type(None)), lambda value, _level: value)
+_WRITERS.update({str: _exact_str, int: _exact_int, float: _exact_float})
+_WRITERS.update({list: _exact_list, tuple: _exact_list, dict: _exact_dict})
 _TAGS: dict[str, _Tag] = {}
 
 
@@ -418,14 +395,6 @@ def _add_tag(tag: _Tag) -> None:
 
 _add_tag(_Tag("datetime", datetime, _datetime_text, datetime.fromisoformat, is_ours=True))
 _add_tag(_Tag("date", date, date.isoformat, date.fromisoformat, is_ours=True))
-_add_tag(
-    _Tag(
-        "bytes",
-        bytes,
-        lambda value: binascii.b2a_base64(value, newline=False).decode("ascii"),
-        partial(binascii.a2b_base64, strict_mode=True),
-        is_ours=True,
-    )
-)
+_add_tag(_Tag("bytes", bytes, _bytes_text, binascii.a2b_base64, is_ours=True))
 _add_tag(_Tag("uuid", UUID, str, UUID, is_ours=True))
 _add_tag(_Tag("decimal", Decimal, _decimal_text, Decimal, is_ours=True))
