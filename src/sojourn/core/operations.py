@@ -8,15 +8,15 @@ acknowledge it; with None the event waits in the outbox for whoever claims it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from enum import Flag, auto
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from sojourn.core.apply import Answers
 from sojourn.core.changes import Change
 from sojourn.core.events import AnyEvent, EndReason, SessionEnded
+from sojourn.core.flow import Flow, Op
 from sojourn.core.record import Client, Identity, Lifetime, Record
 from sojourn.core.values import DEFAULT_MAX_BYTES
 
@@ -54,23 +54,6 @@ __all__ = [
     "Tail",
     "Tailed",
 ]
-
-Reply_co = TypeVar("Reply_co", covariant=True)
-Asked = TypeVar("Asked")
-Result = TypeVar("Result")
-
-
-class Op(Struct, Generic[Reply_co], frozen=True):
-    """A question whose answer is a `Reply_co`."""
-
-    def __iter__(self) -> Generator[Self, Any, Reply_co]:
-        """Ask it from a flow: `reply = yield from op`."""
-        reply: Reply_co = yield self
-        return reply
-
-
-Flow: TypeAlias = Generator[Asked, Any, Result]
-"""Logic that may ask for operations of the type `Asked` and comes to a `Result`."""
 
 
 class Ability(Flag):
