@@ -1,8 +1,8 @@
 """SQLite: open and commit beside raw apsw running the same statements, at FULL and NORMAL, sync and async.
 
 The raw side does what the store's own statements do and nothing else: the SELECT of an open; BEGIN IMMEDIATE, SELECT,
-UPDATE, COMMIT of a commit. It decodes no record, checks no secret, applies no command and waits for nobody.
-`16 tasks` and `8 threads` commit to sessions of their own at the same time: group commit makes few transactions of them.
+UPDATE, COMMIT of a commit. It decodes no record, checks no secret, applies no command, waits for nobody.
+`16 tasks` and `8 threads` commit to sessions of their own at the same time: group commit makes them few transactions.
 """
 
 from __future__ import annotations
