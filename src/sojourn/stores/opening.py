@@ -11,7 +11,7 @@ __all__ = ["open_store"]
 
 
 def open_store(url: str) -> SessionStore:
-    """The store of a URL: `memory://`, or `sqlite:///file` with options as a query (`?synchronous=NORMAL`).
+    """The store of a URL: `memory://`, or `sqlite:///file` with options as a query (`?synchronous=NORMAL&deadline=2s`).
 
     Raises:
         ConfigurationError: The scheme or an option is unknown, or the store's extra is not installed.
@@ -34,8 +34,9 @@ def open_store(url: str) -> SessionStore:
         if parts.netloc or not parts.path:
             raise ConfigurationError(f"write sqlite:///relative.db or sqlite:////absolute/path.db, not {url!r}")
         synchronous = options.pop("synchronous", "FULL")
-        _refuse_others(options, "sqlite", "synchronous")
-        return SqliteStore(unquote(parts.path[1:]), synchronous=synchronous)
+        deadline = options.pop("deadline", "1 second")
+        _refuse_others(options, "sqlite", "synchronous, deadline")
+        return SqliteStore(unquote(parts.path[1:]), synchronous=synchronous, deadline=deadline)
     known = "memory://, sqlite:///file (more stores follow in later releases)"
     raise ConfigurationError(f"no store for {parts.scheme or url!r}://; known: {known}")
 
