@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from sojourn.core.operations import Ability, Op
+from sojourn.core.operations import Ability
 from sojourn.core.record import Lifetime, Record
 from sojourn.core.tokens import make_token, secret_hash
 from sojourn.core.values import encode_fields
@@ -20,7 +20,7 @@ TOKEN = make_token(HANDLE, b"s" * 32)
 LIFE = Lifetime(1_000, "last_access", None, 0)
 ALL = Ability.USER_INDEX | Ability.LISTING | Ability.COUNT | Ability.EVENTS | Ability.DOCUMENTS
 
-Step = tuple[type[Op[Any]], Any]
+Step = tuple[type[Any], Any]
 
 
 def make_policy(**more: Any) -> Policy:
