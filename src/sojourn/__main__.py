@@ -1,0 +1,5 @@
+"""`python -m sojourn` is `sojourn`."""
+
+from sojourn.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""One follower of the store's events per process, and the mailboxes of all open streams.
+
+A mailbox is bounded: a client that reads more slowly than events come is let go, never buffered without end. It
+connects again and is told that it may have missed some.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+from sojourn.async_manager import AsyncSessionManager
+from sojourn.core.events import AnyEvent, GapNoticed
+from sojourn.server.follow import follow, here
+
+__all__ = ["Hub", "Mailbox"]
+
+MAILBOX_EVENTS = 2_000
+"""Four batches of the store's tail: enough for a burst, about a megabyte at most."""
+
+MAX_STREAMS = 10_000
+
+_log = logging.getLogger("sojourn.server")
+
+
+class Mailbox:
+    """What one stream has still to send.
+
+    Attributes:
+        handle: The session whose events it gets; None gets everybody's, the empty text none.
+        is_open: False once the server stops or the client was too slow.
+        overfull: Set when it was closed because its client was too slow.
+    """
+
+    __slots__ = ("_events", "_wake", "handle", "is_open", "overfull", "room")
+
+    def __init__(self, handle: str | None, room: int = MAILBOX_EVENTS) -> None:
+        self.handle = handle
+        self.room = room
+        self.is_open = True
+        self.overfull = asyncio.Event()
+        self._events: deque[AnyEvent] = deque()
+        self._wake = asyncio.Event()
+
+    def put(self, event: AnyEvent) -> None:
+        """Add an event; a full mailbox is emptied and closed."""
+        if len(self._events) >= self.room:
+            self._events.clear()
+            self.overfull.set()
+            self.close()
+        elif self.is_open:
+            self._events.append(event)
+            self._wake.set()
+
+    def close(self) -> None:
+        """Take no more; what is in it may still be taken out."""
+        self.is_open = False
+        self._wake.set()
+
+    async def take(self, timeout_s: float) -> list[AnyEvent]:
+        """All events that are there, as soon as there are any; none when the time is over, or it is closed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return []
+        if self.is_open:
+            self._wake.clear()
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+
+class Hub:
+    """Hands each event of the store to the mailboxes that it is for."""
+
+    def __init__(self, manager: AsyncSessionManager, max_streams: int = MAX_STREAMS) -> None:
+        self._manager = manager
+        self._max_streams = max_streams
+        self._by_handle: dict[str, set[Mailbox]] = {}
+        self._for_all: set[Mailbox] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._for_all) + sum(map(len, self._by_handle.values()))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further stream is taken."""
+        return self._is_stopping or len(self) >= self._max_streams
+
+    async def start(self) -> None:
+        """Begin to follow; every event after this call is handed on."""
+        cursor = await here(self._manager)
+        self._task = asyncio.get_running_loop().create_task(self._work(cursor), name="sojourn-hub")
+
+    def add(self, handle: str | None) -> Mailbox:
+        """A new mailbox, for one session's events or, with None, for everybody's."""
+        mailbox = Mailbox(handle)
+        if handle is None:
+            self._for_all.add(mailbox)
+        else:
+            self._by_handle.setdefault(handle, set()).add(mailbox)
+        if self._is_stopping:
+            mailbox.close()
+        return mailbox
+
+    def remove(self, mailbox: Mailbox) -> None:
+        """Forget a mailbox; nothing happens if it was forgotten."""
+        mailbox.close()
+        self._for_all.discard(mailbox)
+        others = self._by_handle.get(mailbox.handle or "")
+        if others is not None:
+            others.discard(mailbox)
+            if not others:
+                del self._by_handle[mailbox.handle or ""]
+
+    def end_streams(self) -> None:
+        """Let every stream come to its end: the server is about to stop."""
+        self._is_stopping = True
+        for mailbox in tuple(self._everyone()):
+            mailbox.close()
+
+    async def stop(self) -> None:
+        """End the streams and stop following."""
+        self.end_streams()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self, cursor: int) -> None:
+        try:
+            async for event in follow(self._manager, cursor):
+                for mailbox in tuple(self._audience(event)):
+                    mailbox.put(event)
+        except Exception:
+            # A defect of ours. Streams that would stay silent end instead, so that clients notice.
+            _log.exception("the hub of event streams failed; they end")
+            self.end_streams()
+            raise
+
+    def _audience(self, event: AnyEvent) -> Iterator[Mailbox]:
+        if isinstance(event, GapNoticed):
+            yield from self._everyone()
+            return
+        yield from self._for_all
+        if event.handle:
+            yield from self._by_handle.get(event.handle, ())
+
+    def _everyone(self) -> Iterator[Mailbox]:
+        yield from self._for_all
+        for some in self._by_handle.values():
+            yield from some
