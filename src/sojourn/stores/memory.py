@@ -280,7 +280,9 @@ class MemoryStore:
         if op.uid is None:
             return sum(not expired(record, op.now) for record in self._records.values())
         found = (self._records.get(handle) for handle in self._users.get(op.uid, ()))
-        return sum(record is not None and not expired(record, op.now) for record in found)
+        return sum(
+            record is not None and record.uid == op.uid and not expired(record, op.now) for record in found
+        )  # an entry may be older than the session's present identity
 
     # Documents ----------------------------------------------------------------------------------------------------
 
