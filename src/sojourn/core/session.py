@@ -40,6 +40,9 @@ class Recording(Attributes, MutableMapping[str, Any]):
 
     Looking at a key that is not there raises KeyError, as with a dict. A value that cannot be stored is refused with
     `ValueRefused` at the line that sets it; one made unstorable in place is refused at commit.
+
+    Attributes:
+        ended: Whether it was ended, or found to have ended, through this very object.
     """
 
     __slots__ = ("_changes", "_foreign", "_intent", "_record", "_texts", "_token", "_values", "ended")
