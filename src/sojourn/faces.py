@@ -80,9 +80,9 @@ class Face(Recording):
         return end is not None and self._means.now() > end
 
     def enforce_lifetime(self) -> None:
-        """Raise SessionExpired if the lifetime is over now (F10)."""
-        if self.is_expired:
-            raise SessionExpired(self.living().handle, self.expires_at or 0)
+        """Raise SessionExpired if the lifetime is over now (F10), and SessionNotFound if the session has ended."""
+        if self.is_expired or self.ended:
+            raise SessionExpired(self.living().handle, self.expires_at or 0)  # living refuses what has ended
 
     def set_lifetime(
         self,
