@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from sojourn.core.apply import Answers, apply
+from sojourn.core.apply import Answers
 from sojourn.core.changes import Change
 from sojourn.core.events import EndReason, TokenReused, event_id, session_created
 from sojourn.core.intent import Intent
@@ -56,7 +56,7 @@ from sojourn.errors import (
 from sojourn.flows import login
 from sojourn.flows.policy import Entropy, Policy, announce, announce_ended
 
-__all__ = ["act", "begin_anew", "commit", "create", "end", "find", "opened", "proven", "refresh", "regenerate", "touch"]
+__all__ = ["act", "commit", "create", "end", "find", "opened", "proven", "refresh", "regenerate", "touch"]
 
 Asked: TypeAlias = "StoreOp | Announce"
 
@@ -335,25 +335,6 @@ def _replace(
     session.detach(keep=True)
     wish.replace = False
     yield from _store_new(session, policy, now, entropy, changes, wish)
-
-
-def begin_anew(
-    session: Recording, policy: Policy, now: int, entropy: Entropy, changes: tuple[Change, ...], intent: Intent
-) -> Flow[Asked, None]:
-    """Do a recorded sign-in in a new session, because the one it was meant for has ended or changed hands.
-
-    Nothing of the old session is carried over, only what this request itself recorded, as far as it fits.
-    """
-    try:
-        data, _ = apply({}, changes)
-    except (ChangeError, ValueRefused):
-        data = {}
-    client = intent.client or session.client
-    session.detach(keep=False)
-    record, token = yield from create(
-        policy, now, entropy, data, intent.identity or Identity(), intent.lifetime, client
-    )
-    session.adopt(record, token)
 
 
 def regenerate(

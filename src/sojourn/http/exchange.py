@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from msgspec import Struct
-
-from sojourn.core.record import Record
-from sojourn.core.tokens import Token, parse_token
+from sojourn.core.record import Record, proof
+from sojourn.core.tokens import Token, parse_token, secret_hash
 from sojourn.errors import ConfigurationError
 from sojourn.http.cookies import MAX_AGE_LIMIT_S, CookieFault, CookiePolicy, clear_cookie, find_cookie, set_cookie
 from sojourn.http.headers import CLEAR_SITE_DATA, Headers, add_vary, add_vary_and_private
 from sojourn.http.signing import Signer
 
-__all__ = ["NOTHING", "Presented", "Terms", "Upshot", "cookie_lines", "read", "write"]
+__all__ = ["NOTHING", "Presented", "Terms", "Upshot", "check_way", "cookie_lines", "read", "write"]
 
 SignStyle: TypeAlias = Literal["value", "companion"]
 
@@ -53,11 +51,16 @@ class Terms:
             raise ConfigurationError(f"sign_style is 'value' or 'companion', not {self.sign_style!r}")
         if self.plain_http not in ("loopback", "anywhere"):
             raise ConfigurationError(f"plain_http is 'loopback' or 'anywhere', not {self.plain_http!r}")
+        if self.cookie.max_age_s is not None:
+            raise ConfigurationError(
+                "a session's cookie lives as long as the session: leave max_age_s of the CookiePolicy out, and set "
+                "ttl and absolute, or persistent=False."
+            )
         object.__setattr__(self, "companion", self.cookie.companion())
         object.__setattr__(self, "names", (self.cookie.name_for(https=False), self.cookie.name_for(https=True)))
 
 
-class Presented(Struct, frozen=True, gc=False):
+class Presented(NamedTuple):
     """What a request's cookie says.
 
     Attributes:
@@ -106,7 +109,7 @@ def read(terms: Terms, lines: list[bytes], *, https: bool) -> Presented:
     return _MALFORMED if token is None else Presented("token", token, is_stale)
 
 
-class Upshot(Struct, frozen=True):
+class Upshot(NamedTuple):
     """What became of a request that looked at its session.
 
     Attributes:
@@ -126,14 +129,16 @@ class Upshot(Struct, frozen=True):
     noted_access: bool = False
 
 
-def write(terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: Callable[[], str], now: int) -> None:
+def write(
+    terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: Callable[[], str], clock: Callable[[], int]
+) -> None:
     """Edit a response's headers, in place, for a request that looked at its session.
 
     Set-Cookie comes first in the list: some clients take no other (couch.md). At most one is written for each name.
-    `host` is asked only where a token is handed out over plain http.
+    `clock` (milliseconds) is asked only where a token is handed out, `host` only where that is over plain http.
 
     Raises:
-        ConfigurationError: A token would go over plain http to a host that is not this machine.
+        ConfigurationError: As `check_way`; the cookie is not written.
     """
     presented = upshot.presented
     if presented.kind == "none" and upshot.record is None:
@@ -141,21 +146,31 @@ def write(terms: Terms, headers: Headers, upshot: Upshot, *, https: bool, host: 
         return
     add_vary_and_private(headers)
     if upshot.record is not None and upshot.token is not None:
-        if upshot.token is presented.token and not presented.is_stale and not _to_renew(terms, upshot):
+        if upshot.token is presented.token and not _is_sent_again(terms, upshot, upshot.record, upshot.token):
             return
-        if not https and terms.plain_http == "loopback" and not _is_loopback(name := host()):
-            raise ConfigurationError(
-                f"a session's cookie would go to {name[:255]!r} over plain http, where anybody on the way can read it. "
-                "Serve https (behind a proxy: let the server trust its X-Forwarded-Proto), or allow it by "
-                "plain_http='anywhere'."
-            )
+        check_way(terms, https=https, host=host)
+        now = clock()
         _hand_out(terms, headers, upshot.token.text, _max_age_s(terms, upshot.record, now), https=https, now=now)
-    elif not upshot.keep_cookie:
+    elif upshot.logged_out or not upshot.keep_cookie:
         if terms.signer is not None and terms.sign_style == "companion":
             headers.insert(0, (b"set-cookie", clear_cookie(terms.companion, https=https)))
         headers.insert(0, (b"set-cookie", clear_cookie(terms.cookie, https=https)))
         if upshot.logged_out and https and terms.clear_site_data is not None:
             headers.append((b"clear-site-data", terms.clear_site_data))
+
+
+def check_way(terms: Terms, *, https: bool, host: Callable[[], str]) -> None:
+    """Refuse to hand out a token where others could read it on its way; ask this before one is made.
+
+    Raises:
+        ConfigurationError: It would go over plain http to a host that is not this machine.
+    """
+    if not https and terms.plain_http == "loopback" and not _is_loopback(name := host()):
+        raise ConfigurationError(
+            f"a session's cookie would go to {name[:255]!r} over plain http, where anybody on the way can read it. "
+            "Serve https (behind a proxy: let the server trust its X-Forwarded-Proto), or allow it by "
+            "plain_http='anywhere'."
+        )
 
 
 def _hand_out(terms: Terms, headers: Headers, token: str, age: int | None, *, https: bool, now: int) -> None:
@@ -183,16 +198,15 @@ def _max_age_s(terms: Terms, record: Record, now: int) -> int | None:
     return max(1, (min(ends) - now) // 1000)
 
 
-def _to_renew(terms: Terms, upshot: Upshot) -> bool:
-    """Without an absolute limit the cookie is sent again with each noted access, so at most once a touch interval."""
-    record = upshot.record
-    return (
-        upshot.noted_access
-        and terms.persistent
-        and record is not None
-        and record.lifetime.absolute_ms is None
-        and record.lifetime.ttl_type != "created"
-    )
+def _is_sent_again(terms: Terms, upshot: Upshot, record: Record, token: Token) -> bool:
+    """Whether the client gets the token again that it has: signed anew, or with a new Max-Age.
+
+    The latter only without an absolute limit, with each noted access, so at most once a touch interval. Never if
+    another request has rotated it away meanwhile: it would come in the new one's place.
+    """
+    life = record.lifetime
+    is_renewed = upshot.noted_access and terms.persistent and life.absolute_ms is None and life.ttl_type != "created"
+    return (upshot.presented.is_stale or is_renewed) and proof(record, secret_hash(token.secret)) == "valid"
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,26 +6,25 @@ It translates only: what happens to sessions is decided in `flows`, what happens
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal, TypeAlias
+import logging
+from contextlib import suppress
+from typing import Any, Literal
 
 from sojourn.async_manager import AsyncSessionManager, AsyncSweeper
-from sojourn.errors import ConfigurationError, SojournError, StoreError
+from sojourn.errors import ConfigurationError, SojournError, StoreError, UsageError
 from sojourn.flows.visit import LateWrites, OnStoreError
 from sojourn.http.cookies import CookiePolicy
 from sojourn.http.exchange import SignStyle, Terms
+from sojourn.http.headers import Headers
 from sojourn.http.signing import Signer
 from sojourn.stores.base import SessionStore
+from sojourn.stores.opening import open_store
+from sojourn.web.lifespan import App, Lifespan, Message, Receive, Scope, Send
 from sojourn.web.visit import Conduct, VisitedSession
 
 __all__ = ["SessionMiddleware"]
 
-Message: TypeAlias = MutableMapping[str, Any]
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
+_log = logging.getLogger("sojourn.web")
 _BEGINS = frozenset(("http.response.start", "websocket.accept", "websocket.http.response.start"))
 
 
@@ -70,7 +69,7 @@ class SessionMiddleware:
         **options: Any,
     ) -> None:
         self.app = app
-        self._owns = not isinstance(sessions, AsyncSessionManager)
+        self._url = sessions if isinstance(sessions, str) else None
         if isinstance(sessions, AsyncSessionManager):
             if options:
                 raise ConfigurationError(f"give {', '.join(sorted(options))} to the AsyncSessionManager that you made")
@@ -85,124 +84,95 @@ class SessionMiddleware:
             raise ConfigurationError(f"load is 'eager' or 'lazy', not {load!r}")
         self._eager = load == "eager" and not self.manager.store.embedded
         self._sweeper: AsyncSweeper | None = None
+        self._is_closed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         kind = scope["type"]
-        if kind not in ("http", "websocket"):
-            if kind == "lifespan":
-                await _Lifespan(self.app, self._open, self._close).run(scope, receive, send)
-            else:
-                await self.app(scope, receive, send)
-            return
-        peer = scope.get("client")
-        session = VisitedSession(
-            self.manager,
-            self._conduct,
-            scope["headers"],
-            None if peer is None else peer[0],
-            https=scope.get("scheme") in ("https", "wss"),
-        )
+        if kind == "http" or kind == "websocket":  # the quickest way to ask, on every request
+            await self._serve(scope, receive, send)
+        elif kind == "lifespan":
+            await Lifespan(self.app, self._open, self._close).run(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = VisitedSession(self.manager, self._conduct, scope)
         scope["session"] = scope["sojourn"] = session
-        begun = False
+        is_failed = False
 
         async def send_after_commit(message: Message) -> None:
-            nonlocal begun
-            if message["type"] in _BEGINS and not begun:
-                begun = True
+            nonlocal is_failed
+            stage = session.stage
+            if stage == "before" and message["type"] in _BEGINS:
+                is_failed = message.get("status", 200) >= 500
                 if session.is_used:
-                    await _begin(session, message)
-                else:
-                    session.write_headers([])
+                    message = await _begin(session, message, drop=is_failed)
+                session.stage = "during" if message["type"] == "http.response.start" else "after"
+            elif stage == "during" and not message.get("more_body"):
+                session.stage = "after"
             await send(message)
 
         try:
             if self._eager:
                 await session.preload()
             await self.app(scope, receive, send_after_commit)
-        except SojournError as error:
-            if (begun and not session.is_own_error(error)) or kind == "websocket":
+        except Exception as error:
+            if scope["type"] == "websocket" or session.stage != "before":
                 raise
-            if not isinstance(error, StoreError) and not session.is_own_error(error):
+            if not await _answered(session, send, error):
                 raise
-            await _answer(send, error)
             return
-        if session.is_used and session.has_changes:  # what a stream or a socket wrote after it had begun
-            await session.finish(drop=not begun)
+        if session.is_used and session.is_unfinished:  # what a stream or a socket did after it had begun
+            await session.finish(drop=is_failed or session.stage == "before")  # without an answer nothing counts
 
     async def _open(self) -> None:
+        if self._is_closed and self._url is not None:  # a second lifespan, as tests have them
+            self.manager.store = open_store(self._url)
         await self.manager.setup()
         self._sweeper = self.manager.start_sweeper()
 
     async def _close(self) -> None:
-        if self._sweeper is not None:
-            sweeper, self._sweeper = self._sweeper, None
+        sweeper, self._sweeper = self._sweeper, None
+        if sweeper is not None:
             await sweeper.stop()
-            if self._owns:
-                await self.manager.aclose()
+        if self._url is not None:
+            self._is_closed = True
+            await self.manager.aclose()
 
 
-async def _begin(session: VisitedSession, message: Message) -> None:
-    await session.finish(drop=message.get("status", 200) >= 500)
-    headers = list(message.get("headers") or ())
+async def _begin(session: VisitedSession, message: Message, *, drop: bool) -> Message:
+    await session.finish(drop=drop)
+    headers: Headers = list(message.get("headers") or ())
     session.write_headers(headers)
-    message["headers"] = headers
+    return {**message, "headers": headers}  # the application's own may be a constant that other requests share
 
 
-async def _answer(send: Send, error: SojournError) -> None:
-    """The answer to an error of the session itself, where no handler's answer has begun."""
-    body = f"{type(error).__name__}\n".encode()
-    headers = [(b"content-type", b"text/plain"), (b"cache-control", b"no-store")]
-    if error.status_hint == 503:
+async def _answered(session: VisitedSession, send: Send, error: Exception) -> bool:
+    """Answer an error of the session, where no handler's answer has begun; False if it is for the server to tell.
+
+    Whose fault it is decides (`errors`): what the session's own end or a store did is answered by its status. What the
+    program did wrong is raised on, but a token that was changed early still reaches its client.
+    """
+    is_own = session.is_own_error(error)
+    if not is_own and not isinstance(error, StoreError):
+        with suppress(SojournError):  # the handler's error is the one to tell
+            await session.finish(drop=True)
+    status = error.status_hint if isinstance(error, SojournError) else 500
+    is_theirs = status != 500 and (is_own or not isinstance(error, UsageError))
+    if not is_theirs:
+        status = 500
+        if not is_own and not session.has_new_token:
+            return False
+    text = type(error).__name__ if is_theirs else "Internal Server Error"
+    headers: Headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    if status == 503:
         headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": error.status_hint, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-class _Lifespan:
-    """The application's lifespan with ours around it; ours alone where the application has none."""
-
-    def __init__(
-        self, app: App, opening: Callable[[], Awaitable[None]], closing: Callable[[], Awaitable[None]]
-    ) -> None:
-        self._app = app
-        self._opening = opening
-        self._closing = closing
-        self._taken_up = False
-
-    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def receive_after_opening() -> Message:
-            message = await receive()
-            if not self._taken_up:
-                self._taken_up = True
-                await self._opening()
-            return message
-
-        async def send_after_closing(message: Message) -> None:
-            if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-                await self._closing()
-            await send(message)
-
-        try:
-            await self._app(scope, receive_after_opening, send_after_closing)
-        except BaseException:
-            if self._taken_up:
-                await self._closing()
-                raise
-        if not self._taken_up:  # the application knows no lifespan: many plain ones do not
-            await self._alone(receive, send)
-
-    async def _alone(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    await self._opening()
-                except SojournError as error:
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
-                    return
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self._closing()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    if session.is_used:
+        with suppress(SojournError):  # no cookie over plain http, and that is what is being told
+            session.write_headers(headers)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text.encode() + b"\n"})
+    if is_theirs:
+        _log.warning("answered %d: %s: %s", status, text, error)
+    return is_theirs
