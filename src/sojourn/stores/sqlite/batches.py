@@ -1,9 +1,10 @@
 """Writing: operations that come together share one transaction, and so one sync of the disk (group commit).
 
-Each operation is queued as a job. Whoever holds the writer's lock runs all queued jobs in one BEGIN IMMEDIATE, commits,
-and hands each its reply; those who waited for the lock then find their job done. Blocking callers do so on their own
-thread: alone, a write costs no hop. Async callers leave it to a daemon thread, "sojourn-sqlite", which starts with the
-first write and ends after some idle seconds; the replies of a batch reach an event loop in one call.
+Each operation is queued as a job. Whoever holds the writer's lock leads: runs all queued jobs in one BEGIN IMMEDIATE,
+commits, and tells each what came of it; then the first whose job came too late for that batch leads the next.
+Blocking callers lead on their own threads: alone, a write costs no hop. Async callers leave it to a daemon thread,
+"sojourn-sqlite", which starts with the first write and ends after some idle seconds; the replies of a batch reach an
+event loop in one call.
 
 A job that is refused (`ChangeError`, `SessionNotFound`) fails alone: writers decide before they write. An error of
 SQLite fails the batch: it is rolled back, so nothing of it was done, unless COMMIT itself failed at the disk
@@ -15,6 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -33,12 +35,13 @@ __all__ = ["Batches"]
 
 _MOST_JOBS = 200
 _IDLE_S = 5.0
+_LOOK_AGAIN_S = 0.05  # should a waiting thread ever be forgotten (an interrupted leader), it looks for itself
 
 
 class _Job:
     """One operation on its way: what is asked, until when, and what came of it."""
 
-    __slots__ = ("done", "error", "future", "given_up", "loop", "op", "reply", "until")
+    __slots__ = ("done", "error", "future", "given_up", "loop", "news", "op", "reply", "until")
 
     def __init__(self, op: StoreOp, until: float) -> None:
         self.op = op
@@ -47,8 +50,15 @@ class _Job:
         self.error: BaseException | None = None
         self.done = False
         self.given_up = False
+        self.news: threading.Lock | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.future: asyncio.Future[Any] | None = None
+
+    def tell(self) -> None:
+        """Wake the thread that waits for this job, if one does: it is done, or nobody leads."""
+        if self.news is not None:
+            with suppress(RuntimeError):  # somebody told it just now
+                self.news.release()
 
 
 class _HalfDone(Exception):
@@ -85,17 +95,29 @@ class Batches:
     def run(self, op: StoreOp) -> Any:
         """Do an operation on the calling thread, and whatever else is queued with it."""
         job = _Job(op, time.monotonic() + self._deadline_s)
+        job.news = threading.Lock()
+        job.news.acquire()
         self._queue.append(job)
         try:
-            with self._lock:
-                while not job.done:
-                    self._work()
+            while not job.done:
+                if self._lock.acquire(blocking=False):
+                    self._lead(job)
+                else:
+                    job.news.acquire(timeout=_LOOK_AGAIN_S)
         except BaseException:
             job.given_up = True  # the caller was interrupted while it waited: if nobody began the job, nobody will
             raise
         if job.error is not None:
             raise job.error
         return job.reply
+
+    def _lead(self, job: _Job) -> None:
+        """Run batches until the job is done, then let one of those who came meanwhile lead."""
+        try:
+            while not job.done:
+                self._work()
+        finally:
+            self.go_on()
 
     async def arun(self, op: StoreOp) -> Any:
         """Have an operation done by the writing thread."""
@@ -118,14 +140,17 @@ class Batches:
         return self._lock.acquire(timeout=seconds)
 
     def go_on(self) -> None:
-        """End a `hold`."""
+        """Let somebody else lead: one of those whose job came in the meantime, if they wait on their own threads."""
         self._lock.release()
+        try:
+            waiting = self._queue[0]
+        except IndexError:
+            return
+        waiting.tell()
 
     def finish(self) -> None:
         """Do what is queued, and end the thread."""
-        with self._lock:
-            while self._queue:
-                self._work()
+        self._drain()
         self._stopping = True
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -136,13 +161,19 @@ class Batches:
         while True:
             woken = self._wake.wait(_IDLE_S)
             self._wake.clear()
-            with self._lock:
-                while self._queue:
-                    self._work()
+            self._drain()
             with self._starting:
                 if not self._queue and (self._stopping or not woken):
                     self._thread = None
                     return
+
+    def _drain(self) -> None:
+        self._lock.acquire()
+        try:
+            while self._queue:
+                self._work()
+        finally:
+            self.go_on()
 
     def _work(self) -> None:
         """Run one batch; for whoever holds the lock. It leaves no job without an answer."""
@@ -238,6 +269,7 @@ def _hand_over(jobs: list[_Job]) -> None:
     waiting: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in jobs:
         job.done = True
+        job.tell()
         if job.loop is not None:
             waiting.setdefault(job.loop, []).append(job)
     for loop, theirs in waiting.items():

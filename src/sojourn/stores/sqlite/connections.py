@@ -65,6 +65,9 @@ class Connections:
         path: The file; it is made, readable by its owner only, if it is not there.
         synchronous: FULL or NORMAL.
         deadline_ms: How long another process's lock is waited for.
+
+    Attributes:
+        is_prepared: Whether a connection was opened before, so that the file is there and its tables are made.
     """
 
     def __init__(self, path: str, synchronous: str, deadline_ms: int) -> None:
@@ -75,6 +78,7 @@ class Connections:
         self._readers: list[tuple[Database, threading.Thread]] = []
         self._writer: tuple[Database, Patience] | None = None
         self._closed = False
+        self.is_prepared = False
 
     def reader(self) -> Database:
         """This thread's connection for reading.
@@ -105,11 +109,6 @@ class Connections:
             with GATE.lock:
                 self._writer = self._open()
         return self._writer
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether this thread's reading connection is open already."""
-        return getattr(self._local, "connection", None) is not None
 
     def is_current(self, connection: Database) -> bool:
         """Whether a reading connection is still this thread's; not so after a fork or `close`."""
@@ -220,6 +219,7 @@ class Connections:
                 raise StoreError(f"sqlite {self.path}: {name} should be {value} and is {found}; this SQLite is unfit")
         if not ready:
             prepare(connection, self.path)
+        self.is_prepared = True
 
     def _switch_to_wal(self, connection: Database) -> None:
         """Set the log; SQLite does not ask the busy handler for it, so two processes that begin at once try again."""

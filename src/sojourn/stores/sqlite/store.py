@@ -99,8 +99,8 @@ class SqliteStore:
 
     async def aperform(self, op: StoreOp) -> Any:
         """Do one operation: a read in place, within microseconds; a write on the writing thread."""
-        if not self._connections.is_ready:
-            await self.asetup()  # the first operation may make the file, which takes a while
+        if not self._connections.is_prepared:
+            await self.asetup()  # the first operation may make the file, and sync the disk
         read = READS.get(type(op))
         if read is not None:
             reply = self._read(read, op)

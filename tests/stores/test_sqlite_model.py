@@ -1,0 +1,227 @@
+"""SQLite against memory: the same operations in the same order give the same replies, in both colours."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
+
+from sojourn.core import changes as ch
+from sojourn.core.events import EndReason, SessionEnded, TokenReused, event_id
+from sojourn.core.operations import (
+    Acknowledge,
+    Append,
+    Apply,
+    Claim,
+    Count,
+    Create,
+    Delete,
+    DeleteDocument,
+    Delist,
+    Document,
+    Enlist,
+    FindByUser,
+    List,
+    ListDocuments,
+    Load,
+    LoadDocument,
+    SaveDocument,
+    StoreOp,
+    Sweep,
+    Swept,
+    Tail,
+)
+from sojourn.core.record import Client, Identity, Lifetime
+from sojourn.core.values import encode
+from sojourn.errors import SojournError
+from sojourn.stores.memory import MemoryStore
+from sojourn.stores.sqlite import SqliteStore
+from sqlite_workers import HASH, make_record
+
+NUMBERS = st.integers(0, 5)
+UIDS = st.sampled_from(["ada", "bob", "Zoë"])
+ANYBODY = st.none() | UIDS
+KEYS = st.sampled_from(["a", "b", "$x", "ünï"])
+TEXTS = st.sampled_from([1, 2.5, "x", [1], {"k": 1}, None]).map(encode)
+PATHS = st.lists(KEYS, min_size=1, max_size=2).map(tuple)
+CHANGES = st.one_of(
+    st.builds(ch.Set, PATHS, TEXTS),
+    st.builds(ch.Increment, PATHS, st.integers(-3, 3)),
+    st.builds(ch.Push, PATHS, st.tuples(TEXTS), st.none() | st.just(2)),
+    st.builds(ch.Unset, PATHS),
+    st.builds(ch.Take, PATHS),
+    st.just(ch.Clear()),
+)
+LIFETIMES = st.builds(
+    Lifetime, st.none() | st.integers(1, 1_500), st.sampled_from(["last_access", "last_update", "created"]),
+    st.none() | st.integers(1, 3_000), st.integers(0, 300),
+)  # fmt: skip
+IDENTITIES = st.builds(Identity, ANYBODY, st.sampled_from([(), ("r",)]), st.just(b"{}"), st.none() | st.just(5))
+
+
+class Model(RuleBasedStateMachine):
+    """Each rule asks both stores; a handle that has ended is not made again, as 128 random bits never are."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.loop = asyncio.new_event_loop()
+        self.memory = MemoryStore()
+        self.sqlite = SqliteStore(Path(self.folder.name) / "x.db", synchronous="NORMAL")
+        self.now = 1_000
+        self.turn = 0
+        self.made: set[int] = set()
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            self.sqlite.close()
+            self.loop.close()
+            self.folder.cleanup()
+
+    def ask(self, op: StoreOp) -> Any:
+        self.turn += 1
+        expected, found = _answer(self.memory.perform, op), _answer(self._sqlite, op)
+        if isinstance(expected, Swept):  # memory keeps entries that are filed again at their old place as well
+            dues = [due for due in self.memory._due.values() if due is not None]
+            expected = replace(expected, next_due=min(dues, default=None))
+        assert found == expected, op
+        return found
+
+    def _sqlite(self, op: StoreOp) -> Any:
+        if self.turn % 2:
+            return self.sqlite.perform(op)
+        return self.loop.run_until_complete(self.sqlite.aperform(op))
+
+    @rule(by=st.integers(0, 700))
+    def time_passes(self, by: int) -> None:
+        self.now += by
+
+    @rule(number=NUMBERS, uid=ANYBODY, lifetime=LIFETIMES)
+    def create(self, number: int, uid: str | None, lifetime: Lifetime) -> None:
+        record = make_record(number, self.now, {"a": 1}, uid=uid, lifetime=lifetime)
+        if number in self.made and self.memory.perform(Load(record.handle, None, 0)) is None:
+            return
+        self.made.add(number)
+        if self.ask(Create(record)) and uid is not None:
+            self.ask(Enlist(uid, record.handle))
+
+    @rule(number=NUMBERS, presented=st.sampled_from([None, HASH, b"n" * 32, b"?" * 32]))
+    def load(self, number: int, presented: bytes | None) -> None:
+        self.ask(Load(f"{number:032x}", presented, self.now))
+
+    @rule(
+        number=NUMBERS,
+        given=st.fixed_dictionaries(
+            {},
+            optional={
+                "generation": st.integers(0, 1),
+                "changes": st.lists(CHANGES, min_size=1, max_size=3).map(tuple),
+                "touch_only": st.booleans(),
+                "new_hash": st.just(b"n" * 32),
+                "identity": IDENTITIES,
+                "lifetime": LIFETIMES,
+                "client": st.just(Client("::1", "agent", "label")),
+                "max_bytes": st.integers(10, 60),
+                "events": st.booleans(),
+                "actor": st.just("root"),
+            },
+        ),
+    )
+    def apply(self, number: int, given: dict[str, Any]) -> None:
+        self.ask(Apply(f"{number:032x}", self.now, **given))
+
+    @rule(
+        number=NUMBERS,
+        owner=st.sampled_from([None, "me"]),
+        uid=ANYBODY,
+        empty=st.booleans(),
+        only_expired=st.booleans(),
+    )
+    def delete(self, number: int, owner: str | None, uid: str | None, empty: bool, only_expired: bool) -> None:
+        self.ask(Delete(f"{number:032x}", self.now, EndReason.LOGOUT, owner, "x", uid, empty, only_expired))
+
+    @rule(limit=st.integers(1, 5), claim=st.booleans())
+    def sweep(self, limit: int, claim: bool) -> None:
+        self.ask(Sweep(self.now, "me", limit, 1_000, claim, 800, 2_000))
+
+    @rule(uid=UIDS, number=NUMBERS, limit=st.none() | st.integers(1, 3), refuse=st.booleans(), told=st.booleans())
+    def enlist(self, uid: str, number: int, limit: int | None, refuse: bool, told: bool) -> None:
+        event = TokenReused(id=f"t{self.turn}", at=self.now) if told else None
+        self.ask(Enlist(uid, f"{number:032x}", limit, refuse, event))
+
+    @rule(uid=UIDS, number=NUMBERS)
+    def delist(self, uid: str, number: int) -> None:
+        self.ask(Delist(uid, f"{number:032x}"))
+
+    @rule(count=st.integers(0, 2), ended=st.booleans())
+    def append(self, count: int, ended: bool) -> None:
+        given = [f"{self.turn}-{number}" for number in range(count)]
+        if ended:
+            self.ask(Append(tuple([SessionEnded(id=id_, at=self.now, reason=EndReason.LOST) for id_ in given])))
+        else:
+            self.ask(Append(tuple([TokenReused(id=id_, at=self.now) for id_ in given])))
+
+    @rule(owner=st.sampled_from(["me", "you"]), limit=st.integers(1, 3), lease=st.integers(1, 900), keep=st.booleans())
+    def claim(self, owner: str, limit: int, lease: int, keep: bool) -> None:
+        claimed = self.ask(Claim(self.now, owner, limit, lease))
+        if not keep:
+            self.ask(Acknowledge(tuple([event.id for event in claimed])))
+
+    @rule(number=NUMBERS, seq=st.integers(0, 3))
+    def acknowledge(self, number: int, seq: int) -> None:
+        self.ask(Acknowledge((event_id(f"{number:032x}", seq), "no such event")))
+
+    @rule(cursor=st.none() | st.integers(0, 40), limit=st.integers(1, 5))
+    def tail(self, cursor: int | None, limit: int) -> None:
+        self.ask(Tail(cursor, limit))
+
+    @rule(uid=ANYBODY, prefix=st.sampled_from(["", "0" * 31, f"{3:032x}", "f"]), newest=st.booleans(), limit=NUMBERS)
+    def pages(self, uid: str | None, prefix: str, newest: bool, limit: int) -> None:
+        cursor = None
+        for _ in range(10):
+            page = self.ask(List(cursor, limit + 1, uid, prefix, newest))
+            cursor = page.next
+            if cursor is None:
+                return
+
+    @rule(key=KEYS, revision=st.sampled_from(["1", "2"]), expected=st.sampled_from([None, "1", "2"]))
+    def save_document(self, key: str, revision: str, expected: str | None) -> None:
+        self.ask(SaveDocument("users", Document(key, revision, b"\0body"), expected))
+        self.ask(LoadDocument("users", key))
+        self.ask(LoadDocument("others", key))
+
+    @rule(key=KEYS, expected=st.sampled_from(["1", "2"]))
+    def delete_document(self, key: str, expected: str) -> None:
+        self.ask(DeleteDocument("users", key, expected))
+
+    @rule(start=KEYS | st.just(""), end=st.none() | KEYS, limit=st.integers(1, 3))
+    def list_documents(self, start: str, end: str | None, limit: int) -> None:
+        self.ask(ListDocuments("users", start, end, limit))
+
+    @invariant()
+    def they_hold_the_same(self) -> None:
+        if not hasattr(self, "sqlite"):
+            return
+        self.ask(List())
+        self.ask(Count(self.now))
+        for uid in ("ada", "bob", "Zoë"):
+            self.ask(FindByUser(uid))
+            self.ask(Count(self.now, uid))
+        assert self.sqlite.event_mark() == self.memory.event_mark()
+
+
+def _answer(perform: Any, op: StoreOp) -> Any:
+    try:
+        return perform(op)
+    except SojournError as error:
+        return type(error), str(error)
+
+
+Model.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
+test_sqlite_answers_as_memory_does = Model.TestCase
