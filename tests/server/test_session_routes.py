@@ -575,6 +575,9 @@ async def test_the_root_names_couchdb() -> None:
         assert body["couchdb"] == "Welcome"
         assert body["version"].startswith("3.")
         assert body["vendor"]["name"] == "Sojourn"
+        assert (await client.get("/", headers=basic("anna"))).status_code == 200
+        wrong = await client.head("/", headers=basic("anna", "wrong wrong wrong"))  # couchdb3's check_user
+        assert wrong.status_code == 401
 
 
 async def test_up_asks_the_store() -> None:

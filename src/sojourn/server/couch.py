@@ -133,9 +133,10 @@ def _target(request: Request, parameter: str) -> str | None:
     return f"{request.url.scheme}://{host}{safe}"
 
 
-async def _welcome(_request: Request, _services: Services) -> Response:
+async def _welcome(request: Request, services: Services) -> Response:
     from sojourn import __version__
 
+    _ = await caller_of(request, services)  # clients find out by this page whether a password is right (couchdb3)
     return answer(
         {
             "couchdb": "Welcome",
