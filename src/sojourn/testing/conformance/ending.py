@@ -47,6 +47,7 @@ def delete_appends_the_one_event(trial: Trial) -> Body:
         cursor = (yield from Tail(None)).cursor
         ended = yield from Delete(record.handle, trial.now, reason, owner="me" if number % 2 else None)
         _ = yield from Delete(record.handle, trial.now, reason)
+        same(ended and ended.event.reason, reason, "the reason that the event of an end gives")
         same((yield from Tail(cursor)).events, (ended and ended.event,), f"the events of an end as {reason.value}")
         wanted.append(ended and ended.event)
     tailed = [event for event in (yield from Tail(start.cursor)).events if event in wanted]

@@ -16,14 +16,28 @@ from msgspec.structs import replace
 from sojourn.core import changes as c
 from sojourn.core.changes import Change
 from sojourn.core.events import EndReason, SessionEnded
-from sojourn.core.operations import Ability, Apply, Count, Create, Delete, Enlist, List, Load, StoreOp, Sweep, Tail
+from sojourn.core.operations import (
+    Ability,
+    Applied,
+    Apply,
+    Count,
+    Create,
+    Delete,
+    Enlist,
+    Flow,
+    List,
+    Load,
+    StoreOp,
+    Sweep,
+    Tail,
+)
 from sojourn.core.record import Client, Identity, Lifetime, Record
 from sojourn.core.session import Recording
 from sojourn.core.tokens import make_token
 from sojourn.core.values import encode_fields
 from sojourn.errors import IdentityChanged, SessionNotFound
 from sojourn.flows import lifecycle, revoke
-from sojourn.testing.conformance.asking import Asked, Body, Came, Together
+from sojourn.testing.conformance.asking import Asked, Body, Came, Together, came
 from sojourn.testing.conformance.behaviour import NOTHING, Trial, register
 from sojourn.testing.conformance.expecting import ConformanceFailure, expect, gone, same
 
@@ -154,17 +168,21 @@ ENDINGS: dict[str, Ending] = {
 """Every way of ending that each store has; capacity, where a store has one, is that store's own test."""
 
 
-def _made(trial: Trial, ending: Ending, count: int) -> Generator[Asked, Any, list[Record]]:
+def _made(trial: Trial, ending: Ending, count: int) -> Flow[Asked, list[Record]]:
     records: list[Record] = []
     for number in range(count):
         record = trial.record(**({"data": _DATA} | ending.fields))
         if record.uid is not None:
             record = replace(record, uid=f"user-{record.handle[:8]}-{number}")
-        _ = yield from Create(record)
-        if record.uid is not None and Ability.USER_INDEX in trial.abilities:
-            _ = yield from Enlist(record.uid, record.handle)
         records.append(record)
+    _ = yield from came(*[_stored(trial, record) for record in records])
     return records
+
+
+def _stored(trial: Trial, record: Record) -> Body:
+    _ = yield from Create(record)
+    if record.uid is not None and Ability.USER_INDEX in trial.abilities:
+        _ = yield from Enlist(record.uid, record.handle)
 
 
 def ended_for_good(trial: Trial, records: list[Record], later: int = 0) -> Body:
@@ -215,9 +233,16 @@ def race(trial: Trial, ending: Ending, what: str, write: Callable[[Trial, Record
         if record in alive:
             expect(outcome.error is None, f"{what!r} was refused, and the session lives")
         else:
-            yield from _refused(what, write(trial, record))
+            saved = not ending.is_certain and isinstance(outcome.result, Applied) and _is_filled(outcome.result.record)
+            expect(not saved, f"{what!r} was acknowledged and filled the session, and it was ended as empty")
+    dead = [record for record in records if record not in alive]
+    _ = yield from came(*[_refused(what, write(trial, record)) for record in dead])
     if start is not None:
         yield from _one_event_each(start.cursor, records, alive, what)
+
+
+def _is_filled(record: Record) -> bool:
+    return bool(record.data) or record.uid is not None
 
 
 def _one_event_each(cursor: int, records: list[Record], alive: list[Record], what: str) -> Body:

@@ -70,7 +70,7 @@ def sweep_answers_when_to_look_again(trial: Trial) -> Body:
 
 @behaviour("design 6: batches whose statement re-checks the deadline; F6")
 def sweep_checks_the_deadline_again(trial: Trial) -> Body:
-    """A session that was touched or changed since it was filed is filed again at its real deadline, not ended."""
+    """A session that was touched or changed since it was filed is not ended, and looked at again in time."""
     loaded, applied = (trial.record(lifetime=Lifetime(1_000, "last_access", None, 10)) for _ in range(2))
     updated = trial.record(lifetime=Lifetime(1_000, "last_update", None, 10))
     lengthened = _short(trial, 1_000)
@@ -82,8 +82,9 @@ def sweep_checks_the_deadline_again(trial: Trial) -> Body:
     _ = yield from Apply(updated.handle, at + 20, 0, c.set_value("a", 1))
     _ = yield from Apply(lengthened.handle, at, lifetime=Lifetime(50_000, "created", None, 10))
     swept = yield from Sweep(trial.now + 1_001, "me")
-    same((swept.ended, swept.refiled), ((), 4), "a sweep past deadlines that have moved")
-    same(swept.next_due, at + 1_000, "when to look again after refiling")
+    same(swept.ended, (), "what a sweep past deadlines that have moved ends")
+    due = swept.next_due or 0  # how many entries were filed again is the store's affair, and so is an early look
+    expect(trial.now + 1_000 < due <= at + 1_000, "next_due after deadlines have moved is not before the first of them")
     swept = yield from Sweep(at + 1_011, "me")
     same([event.handle for event in swept.ended], [loaded.handle, applied.handle], "a sweep past two of them")
     swept = yield from Sweep(at + 1_021, "me")
