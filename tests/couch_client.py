@@ -5,18 +5,22 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import httpx2
 from starlette.applications import Starlette
 
 from sojourn import AsyncSessionManager
+from sojourn.core.accounts import Credentials
+from sojourn.flows.directory import Draft
 from sojourn.http.cookies import CookiePolicy
 from sojourn.http.csrf import AllowedOrigins
 from sojourn.http.exchange import Terms
 from sojourn.server.couch import couch_routes
 from sojourn.server.directory import AsyncUserDirectory
 from sojourn.server.services import Services
+from sojourn.users.passwords import hash_password
 from sojourn.users.throttle import Limits
 from sojourn.web.asgi import SessionMiddleware
 
@@ -24,6 +28,12 @@ __all__ = ["PASSWORD", "Client", "Server", "basic", "server"]
 
 PASSWORD = "relaxed marmot 47"
 HOST = "127.0.0.1"
+
+
+@cache
+def _hashed() -> Credentials:
+    """Of PASSWORD, made once: hashing it for three users before each test would take longer than the tests."""
+    return hash_password(PASSWORD)
 
 
 class Clock:
@@ -70,8 +80,8 @@ async def server(*, limits: Limits | None = None, policy: Any = "standard", **op
     async with AsyncSessionManager("memory://", clock=clock, **options.pop("manager", {})) as manager:
         directory = AsyncUserDirectory(manager, password_policy=policy, limits=limits or Limits.off())
         services = Services(manager, directory, allowed_origins=origins, **options)
-        for name, roles in (("anna", ["editor"]), ("bert", []), ("root", ["_admin"])):
-            await directory.create(name, PASSWORD, roles=roles)
+        for name, roles in (("anna", ("editor",)), ("bert", ()), ("root", ("_admin",))):
+            await directory.save(Draft(name, roles, credentials=_hashed()), None)
         terms = Terms(CookiePolicy("AuthSession", secure=False), expires=True)
         app = SessionMiddleware(Starlette(routes=couch_routes(services)), manager, terms=terms)
         try:
