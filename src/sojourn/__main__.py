@@ -2,4 +2,6 @@
 
 from sojourn.cli import main
 
+__all__ = ["main"]
+
 main()

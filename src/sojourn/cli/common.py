@@ -24,6 +24,7 @@ __all__ = [
     "ask_yes",
     "clock",
     "existing_store",
+    "may_ask",
     "new_store",
     "open_manager",
     "option",
@@ -85,9 +86,14 @@ def output_options(function: Function) -> Function:
     )
     @wraps(function)
     def with_output(*args: Any, as_json: bool, no_input: bool, **options: Any) -> Any:
-        return function(*args, output=Output(as_json, not no_input and sys.stdin.isatty()), **options)
+        return function(*args, output=Output(as_json, not no_input and may_ask()), **options)
 
     return with_output  # type: ignore[return-value]  # click replaces the function by a command anyway
+
+
+def may_ask() -> bool:
+    """Whether somebody sits there."""
+    return sys.stdin.isatty()
 
 
 def new_store(store: str | None, data_dir: str | None) -> str:
@@ -159,11 +165,10 @@ def ago(at: int | None, now: int) -> str:
     """How long a moment in milliseconds is past, or still to come, roughly."""
     if at is None:
         return "never"
-    distance = abs(now - at)
+    distance = round(abs(now - at), -3)
     for unit in (86_400_000, 3_600_000, 60_000, 1_000):
-        count = round(distance / unit)
-        if count:
-            text = format_duration(count * unit)
+        if distance >= unit:
+            text = format_duration(round(distance / unit) * unit)
             return f"{text} ago" if at <= now else f"in {text}"
     return "now"
 

@@ -17,7 +17,6 @@ from starlette.routing import Route
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.record import is_handle
 from sojourn.errors import SessionNotFound
-from sojourn.faces import AsyncSession
 from sojourn.server.answers import ADMIN, Problem, as_json, refuse_foreign
 from sojourn.server.views import detail, summary
 from sojourn.web.visit import VisitedSession
@@ -26,54 +25,64 @@ __all__ = ["admin_routes"]
 
 MAX_LIMIT = 500
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+_GONE = "There is no such session: it has ended or never was."
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 _security = logging.getLogger("sojourn.security")
 
 
 def admin_routes(manager: AsyncSessionManager) -> list[Route]:
     """`/sessions` and `/sessions/HANDLE`."""
+    api = _Api(manager)
+    return [
+        Route("/sessions", _either(api.list, api.revoke_many), methods=["GET", "DELETE"]),
+        Route("/sessions/{handle}", _either(api.show, api.revoke_one), methods=["GET", "DELETE"]),
+    ]
 
-    async def list_sessions(request: Request) -> Response:
+
+class _Api:
+    def __init__(self, manager: AsyncSessionManager) -> None:
+        self._manager = manager
+
+    async def list(self, request: Request) -> Response:
         me = await _require_admin(request)
         _refuse_unknown(request, "after", "limit", "uid", "q")
         after, limit = request.query_params.get("after"), _limit(request)
-        uid, prefix = await _filter(manager, request)
-        found, following = await manager.page(
+        uid, prefix = await _filter(self._manager, request)
+        found, following = await self._manager.page(
             uid=uid, after=after, limit=limit, handle_prefix=prefix, newest_first=True
         )
         rows = [summary(session.living(), me.handle) for session in found]
         # Stores count by user or at all: under a prefix it is the page that is counted.
-        count = len(rows) if prefix else await manager.count(uid=uid)
+        count = len(rows) if prefix else await self._manager.count(uid=uid)
         return as_json({"sessions": rows, "next": following, "count": count})
 
-    async def show(request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
         me = await _require_admin(request)
-        return as_json(detail((await _find(manager, request)).living(), me.handle))
+        try:
+            found = await self._manager.find(_handle(request))
+        except SessionNotFound:
+            raise Problem(404, _GONE) from None
+        return as_json(detail(found.living(), me.handle))
 
-    async def revoke_one(request: Request) -> Response:
+    async def revoke_one(self, request: Request) -> Response:
         me = await _require_admin(request)
         handle = _handle(request)
-        ended = await manager.revoke(handle, actor=me.uid)
+        ended = await self._manager.revoke(handle, actor=me.uid)
         if not ended:
-            raise Problem(404, "There is no such session: it has ended or never was.")
+            raise Problem(404, _GONE)
         return _revoked(request, me, ended, f"session {handle[:8]}")
 
-    async def revoke_many(request: Request) -> Response:
+    async def revoke_many(self, request: Request) -> Response:
         me = await _require_admin(request)
         _refuse_unknown(request, "uid", "everybody")
         uid, everybody = request.query_params.get("uid"), request.query_params.get("everybody")
         if uid and everybody is None:
-            ended = await manager.revoke(uid=uid, actor=me.uid)
+            ended = await self._manager.revoke(uid=uid, actor=me.uid)
             return _revoked(request, me, ended, f"user {uid}")
         if everybody == "true" and uid is None:
-            ended = await manager.revoke(everybody=True, keep=me, actor=me.uid)
+            ended = await self._manager.revoke(everybody=True, keep=me, actor=me.uid)
             return _revoked(request, me, ended, "everybody else")
         raise Problem(400, "Say whose sessions to end: ?uid=NAME, or ?everybody=true for all but your own.")
-
-    return [
-        Route("/sessions", _either(list_sessions, revoke_many), methods=["GET", "DELETE"]),
-        Route("/sessions/{handle}", _either(show, revoke_one), methods=["GET", "DELETE"]),
-    ]
 
 
 def _either(get: Endpoint, delete: Endpoint) -> Endpoint:
@@ -129,13 +138,6 @@ def _handle(request: Request) -> str:
     if not is_handle(handle):
         raise Problem(404, "There is no such session: a handle has 32 hexadecimal characters.")
     return handle
-
-
-async def _find(manager: AsyncSessionManager, request: Request) -> AsyncSession:
-    try:
-        return await manager.find(_handle(request))
-    except SessionNotFound:
-        raise Problem(404, "There is no such session: it has ended or never was.") from None
 
 
 def _refuse_unknown(request: Request, *known: str) -> None:

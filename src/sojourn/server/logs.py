@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.events import LoginFailed, TokenReused, UserLoggedIn
+from sojourn.errors import SojournError
 from sojourn.server.answers import answer_failure
 
 __all__ = ["HumanFormatter", "JsonFormatter", "RequestLog", "configure", "report_security", "without_secrets"]
@@ -123,10 +124,8 @@ class RequestLog:
 
 
 def _note(scope: Scope, status: int, duration_ms: float) -> None:
-    session = scope.get("sojourn")
-    handle = session.handle if session is not None and session.is_used else None
     level = logging.DEBUG if scope["path"] == "/healthz" else logging.INFO
-    shown = None if handle is None else handle[:8]
+    shown = _handle(scope)
     _access.log(
         level,
         "%s %s %d %.1f ms%s",
@@ -143,6 +142,18 @@ def _note(scope: Scope, status: int, duration_ms: float) -> None:
             "handle": shown,
         },
     )
+
+
+def _handle(scope: Scope) -> str | None:
+    """The first characters of the session that the request looked at; never reads one."""
+    session = scope.get("sojourn")
+    if session is None or not session.is_used:
+        return None
+    try:
+        handle: str | None = session.handle
+    except SojournError:  # it was looked at while the store was down
+        return None
+    return None if handle is None else handle[:8]
 
 
 def report_security(manager: AsyncSessionManager) -> None:

@@ -124,7 +124,8 @@ def load(given: Mapping[str, str | bool | None], environ: Mapping[str, str]) -> 
     """
     values = _values(OPTIONS, given, environ)
     store, data_dir = store_of(given, environ)
-    settings = Settings(**{**values, "store": store, "data_dir": data_dir})
+    values |= {"store": store, "data_dir": data_dir}
+    settings = Settings(**values)
     _refuse_unsafe(settings)
     return settings
 
@@ -175,8 +176,9 @@ def unknown_names(environ: Mapping[str, str]) -> list[str]:
     warnings: list[str] = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            warnings.append(f"{name} in the environment is no option" + (f"; did you mean {near[0]}?" if near else "."))
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1)
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else "."
+            warnings.append(f"{name} in the environment is no option{hint}")
     return warnings
 
 

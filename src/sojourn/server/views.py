@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -54,14 +54,14 @@ def detail(record: Record, own_handle: str | None = None) -> dict[str, Any]:
     return {**summary(record, own_handle), "data": masked(msgspec.json.decode(join(record.data)))}
 
 
-def masked(value: Any, key: str = "") -> Any:
+def masked(value: object, key: str = "") -> object:
     """A copy of JSON data in which whatever stands under a secret-looking key is masked."""
     if _looks_secret(key):
         return MASK
     if isinstance(value, dict):
-        return {inner: masked(item, inner) for inner, item in value.items()}
+        return {inner: masked(item, inner) for inner, item in cast("dict[str, object]", value).items()}
     if isinstance(value, list):
-        return [masked(item) for item in value]
+        return [masked(item) for item in cast("list[object]", value)]
     return value
 
 
