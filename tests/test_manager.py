@@ -500,6 +500,9 @@ def test_handlers_can_be_added_as_decorator_or_by_call_and_removed(make: Make) -
     sessions.off(SessionCreated, added)
     sessions.create()
     assert len(heard) == 2
+    sessions.on(SessionEnded, heard.append)
+    sessions.off(SessionEnded, heard.append)
+    assert sessions.policy.owner is None
     with pytest.raises(ConfigurationError):
         sessions.on("nothing", heard.append)
 
@@ -509,6 +512,8 @@ def test_the_end_is_handled_by_one_process_that_has_handlers(make: Make, clock: 
     session = silent.create(uid="luca")
     assert silent.policy.owner is None
     session.end()
+    listening.on(SessionCreated, print)
+    assert listening.policy.owner is None  # it would acknowledge what nobody here has handled
     events = EventRecorder(listening)
     assert listening.policy.owner == listening.owner
     listening.sweep()

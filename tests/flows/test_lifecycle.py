@@ -615,3 +615,19 @@ def test_a_store_without_index_and_events_is_asked_for_neither() -> None:
         lifecycle.create(policy, NOW, entropy, {}, Identity("luca")), (Create, True), (Announce, None), (Announce, None)
     )
     play(lifecycle.end(open_(uid="luca"), policy, NOW), (Delete, stored(make_record(uid="luca"))), (Announce, None))
+
+
+def test_what_is_written_while_a_new_session_is_stored_stays_out_of_the_record() -> None:
+    session = Recording()
+    session["a"] = 1
+    sent: list[Create] = []
+
+    def meanwhile(op: Create) -> bool:
+        sent.append(op)
+        session["b"] = 2  # another task of the same request
+        return True
+
+    play(commit(session), (Create, meanwhile), (Announce, None))
+    assert decode_fields(sent[0].record.data) == {"a": 1}
+    assert dict(session) == {"a": 1, "b": 2}
+    assert session.swap_out()[0] == changes.set_value("b", 2)
