@@ -54,6 +54,20 @@ def test_a_stop_ends_open_streams_and_finishes_requests(number: int, code: int, 
         assert "luca" in again.run("sessions", "list").stdout
 
 
+def test_a_request_that_never_ends_delays_the_stop_by_seconds_only(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        head = b"POST /_session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        with socket.create_connection((host, int(port))) as stuck:
+            stuck.sendall(head)
+            assert server.client().get("/healthz").status_code == 200  # it has been read by now
+            began = time.monotonic()
+            assert server.stop() == 0
+            assert time.monotonic() - began < 10
+        server.err.thread.join()
+        assert server.log()[-1]["message"] == "stopped"
+
+
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -52,6 +52,12 @@ def configure(form: Literal["auto", "human", "json"], stream: TextIO, environ: M
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("sojourn").setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether uvicorn tells something that we have not: why an answer was cut short, we know and wrote down."""
+    return not str(record.msg).startswith("ASGI callable returned without completing response")
 
 
 class JsonFormatter(logging.Formatter):

@@ -6,6 +6,7 @@ Neither touches the session: an open page does not keep it alive. Framing is tha
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = ["HEARTBEAT_S", "EventStream", "frame", "push_routes"]
 HEARTBEAT_S = 15.0
 """Between two comments: under the 30 to 60 seconds after which proxies drop a silent connection."""
 
+_log = logging.getLogger("sojourn.server")
 _BEAT = b": still here\n\n"
 _HEADERS = {**GUARDS, "x-accel-buffering": "no"}  # nginx would hold events back otherwise
 
@@ -61,6 +63,8 @@ class EventStream(Response):
             await asyncio.wait([sending, *others], return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
+            elif self._mailbox.overfull.is_set():
+                _log.warning("a client read its event stream too slowly and was let go")
         finally:
             self._hub.remove(self._mailbox)
             for task in (sending, *others):

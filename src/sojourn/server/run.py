@@ -24,7 +24,7 @@ from sojourn.server.settings import Settings, prepare, unknown_names
 
 __all__ = ["STOP_S", "serve"]
 
-STOP_S = 8
+STOP_S = 6
 """How long a stop waits for requests under way; with everything else it stays under 10 seconds."""
 
 _log = logging.getLogger("sojourn.server")
