@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeAlias, cast
 
-from sojourn.errors import SojournError
+from sojourn.core.operations import Ping
+from sojourn.errors import SojournError, UsageError
 from sojourn.stores.base import SessionStore
 from sojourn.stores.opening import open_store
 
-__all__ = ["Job", "Report", "in_processes"]
+__all__ = ["Job", "Report", "in_processes", "tell_who"]
 
 Report: TypeAlias = Callable[[Any], None]
 """Tell the test something, at once: what was told before a kill is known."""
@@ -20,7 +24,9 @@ Report: TypeAlias = Callable[[Any], None]
 Job: TypeAlias = "Callable[[SessionStore, Any, Report], None]"
 """A function that can be imported by name: it gets a store of its own, its argument, and how to report."""
 
-_SAID, _FAILED, _READY = "said", "failed", "ready"
+_SAID, _FAILED = "said", "failed"
+_GRACE = 20
+"""How many more reports a process may make that is to be killed: the kill is to meet it in the middle of its work."""
 
 
 def in_processes(
@@ -45,19 +51,27 @@ def in_processes(
     Raises:
         AssertionError: A process failed, or was silent for too long; the message says which and why.
     """
+    doomed = dict(kill_after or {})
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(len(arguments))
     pipes: list[Any] = []  # of Connection, or of PipeConnection on Windows
     processes: list[SpawnProcess] = []
     try:
-        for argument in arguments:
+        for number, argument in enumerate(arguments):
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(url, job, argument, barrier, theirs), daemon=True)
+            process = context.Process(
+                target=_work, args=(url, job, argument, barrier, theirs, doomed.get(number)), daemon=True
+            )
             process.start()
             theirs.close()  # so that the end of the process is the end of the pipe
             pipes.append(ours)
             processes.append(process)
-        return _listen(pipes, processes, dict(kill_after or {}), patience_s)
+        said = _listen(pipes, processes, dict(doomed), patience_s)
+        for number, process in enumerate(processes):
+            process.join(10)
+            if process.exitcode != 0 and number not in doomed:
+                raise AssertionError(f"process {number} ended with {process.exitcode} and told no reason")
+        return said
     finally:
         for process in processes:
             if process.is_alive():
@@ -93,13 +107,33 @@ def _listen(
     return said
 
 
-def _work(url: str, job: Job, argument: Any, barrier: Any, pipe: Any) -> None:
+def _work(url: str, job: Job, argument: Any, barrier: Any, pipe: Any, dies_after: int | None) -> None:
+    said = count(1)
+
+    def tell(message: Any) -> None:
+        pipe.send((_SAID, message))
+        if dies_after is not None and next(said) >= dies_after + _GRACE:
+            threading.Event().wait()  # the kill is on its way: a process that is to die must not get done before
+
     try:
         store = open_store(url)
         store.setup()
         barrier.wait(60)
-        job(store, argument, lambda message: pipe.send((_SAID, message)))
+        job(store, argument, tell)
         store.close()
     except Exception as error:  # noqa: BLE001 - it is told to the test, which fails with it
         text = str(error) if isinstance(error, SojournError) else repr(error)
         pipe.send((_FAILED, f"{type(error).__name__}: {text}"))
+
+
+def tell_who(store: SessionStore, times: int, tell: Report) -> None:
+    """The smallest job: report the number of this process, so often, once its store has answered.
+
+    Raises:
+        UsageError: `times` is negative.
+    """
+    if times < 0:
+        raise UsageError(f"a job cannot report {times} times")
+    for _ in range(times):
+        _ = store.perform(Ping())
+        tell(os.getpid())
