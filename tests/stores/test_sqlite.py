@@ -281,6 +281,15 @@ def test_the_sweep_lease_is_one_owners_until_it_runs_out(path: Path, store: Sqli
     other.close()
 
 
+def test_the_lease_is_looked_at_again_where_it_is_taken(path: Path, store: SqliteStore) -> None:
+    store.perform(Create(make_record(1)))
+    store.perform(Create(make_record(2, now=1_500)))
+    assert len(store.perform(Sweep(2_001, "me", lease_ms=1_000)).ended) == 1
+    writer = store._connections.writer()[0]  # as if "you" had looked before "me" took the lease
+    assert not WRITES[Sweep](writer, Sweep(2_600, "you")).held
+    assert WRITES[Sweep](writer, Sweep(3_001, "you")).held
+
+
 def test_events_are_forgotten_by_age_and_tailing_notices(store: SqliteStore) -> None:
     for number in range(5):
         store.perform(Create(make_record(number, now=1_000 + number, lifetime=Lifetime(None, "created", None, 0))))

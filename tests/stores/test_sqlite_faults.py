@@ -288,6 +288,40 @@ def test_only_a_commit_that_fails_at_the_disk_has_an_unknown_outcome() -> None:
     assert type(mapped(apsw.BusyError(), "/x.db", committing=True)) is StoreUnavailable
 
 
+class FailsAtCommit:
+    """A connection whose disk fails at COMMIT: before anything is kept, or just after."""
+
+    def __init__(self, connection: Any, *, kept: bool) -> None:
+        self._connection = connection
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        if statement == "COMMIT":
+            if self._kept:
+                self._connection.execute(statement)
+            raise apsw.IOError("disk I/O error")
+        return self._connection.execute(statement, *values)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_disk_that_fails_at_commit_leaves_the_outcome_open_and_the_store_well(path: Path, kept: bool) -> None:
+    store = SqliteStore(path)
+    store.perform(Create(make_record(1)))
+    up(store)
+    connection, patience = store._connections.writer()
+    broken: Any = FailsAtCommit(connection, kept=kept)
+    store._connections._writer = (broken, patience)
+    with pytest.raises(OutcomeUnknown, match="may or may not be there"):
+        up(store)
+    assert number(store) == (2 if kept else 1)
+    up(store)  # on a new connection
+    assert number(store) == (3 if kept else 2)
+    store.close()
+
+
 # Killed processes -----------------------------------------------------------------------------------------------
 
 

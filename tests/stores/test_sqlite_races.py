@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from sojourn.core.operations import Apply, Count, Create, Delete, Load, Sweep, T
 from sojourn.core.values import decode
 from sojourn.errors import Conflict, SessionNotFound, StoreFull, StoreUnavailable
 from sojourn.stores.sqlite import SqliteStore, batches
+from sojourn.stores.sqlite.reader import READS
 from sqlite_workers import count_up, in_processes, make_record, mix, sweep_all
 
 HANDLE = f"{1:032x}"
@@ -68,7 +70,10 @@ def together(count: int, work: Callable[[int], Any]) -> None:
         raise errors[0]
 
 
-def test_increments_of_eight_threads_are_exact_and_share_commits(store: SqliteStore) -> None:
+def test_increments_of_eight_threads_are_exact_and_share_commits(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_LOOK_AGAIN_S", 20)  # each is told in time, and does not live by looking again
     before = store._batches.commits
     together(8, lambda _: [up(store) for _ in range(100)])
     assert number(store) == 800
@@ -193,6 +198,40 @@ def test_an_interrupted_leader_leaves_no_job_and_no_transaction(
     assert number(store) == 1
 
 
+def test_a_caller_that_is_interrupted_while_it_waits_is_not_served_later(store: SqliteStore) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    store._batches._lock.acquire()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            up(store)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        store._batches.go_on()
+    up(store)
+    assert number(store) == 1
+
+
+def test_a_read_that_meets_a_fork_is_done_on_a_new_connection(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = READS[Load]
+    met: list[int] = []
+
+    def meets(connection: Any, op: Load) -> Any:
+        if not met:
+            met.append(1)
+            store.let_go()  # as `forking` does just before a fork
+        return honest(connection, op)
+
+    monkeypatch.setitem(READS, Load, meets)
+    assert store.perform(Load(HANDLE, None, 0)).handle == HANDLE
+    assert met == [1]
+
+
 def test_a_lock_of_another_process_is_waited_for_until_the_deadline(path: str, store: SqliteStore) -> None:
     patient = SqliteStore(path, deadline="150 ms")
     up(patient)
@@ -206,11 +245,14 @@ def test_a_lock_of_another_process_is_waited_for_until_the_deadline(path: str, s
         asyncio.run(patient.aperform(Apply(HANDLE, 1_500, changes=UP)))
     assert number(patient) == 1  # reads go on
 
+    began = time.monotonic()
+
     def refused(_: int) -> None:
         with pytest.raises(StoreUnavailable):
             up(patient)
 
-    together(4, refused)
+    together(20, refused)
+    assert time.monotonic() - began < 2  # those who wait behind each other do not wait in turn
     other.execute("ROLLBACK")
     other.close()
     up(patient)
