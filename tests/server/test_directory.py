@@ -191,6 +191,15 @@ def test_c13_a_lockout_and_its_end(users: UserDirectory) -> None:
     assert users.authenticate("anna", BETTER, "192.0.2.1").name == "anna"
 
 
+def test_c13_a_success_clears_the_count(users: UserDirectory) -> None:
+    users.create("anna", GOOD)
+    for _ in range(3):
+        for _ in range(4):
+            with pytest.raises(WrongCredentials):
+                users.authenticate("anna", "wrong wrong", "192.0.2.1")
+        assert users.authenticate("anna", GOOD, "192.0.2.1").name == "anna"
+
+
 def test_c11_a_new_password_ends_the_other_sessions(sessions: SessionManager, users: UserDirectory) -> None:
     users.create("anna", GOOD)
     ended: list[SessionEnded] = []
