@@ -60,7 +60,7 @@ _PURE_STDLIB = {
 PURE: dict[str, set[str]] = {
     "errors": _PURE_STDLIB,
     "core": _PURE_STDLIB | {"msgspec"},
-    "http": _PURE_STDLIB,
+    "http": _PURE_STDLIB | {"msgspec"},
     "flows": _PURE_STDLIB | {"msgspec"},
     "drive": _PURE_STDLIB,
 }

@@ -139,7 +139,7 @@ def test_purity_lets_values_and_the_codec_be() -> None:
         "import msgspec\nfrom datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)\nnow = op.now\nimport uuid"
     )
     assert not found_in(purity_findings, "core.values", text)
-    assert found_in(purity_findings, "http.cookies", "import msgspec")
+    assert found_in(purity_findings, "drive", "import msgspec")
     assert not found_in(purity_findings, "stores.memory", "import time, threading\ntime.time()")
 
 

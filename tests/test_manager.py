@@ -289,6 +289,19 @@ def test_regenerate(make: Make) -> None:
     assert sessions.count() == 1
 
 
+def test_regenerate_carries_nothing_over_from_a_session_that_was_ended_elsewhere(make: Make) -> None:
+    sessions = make()
+    session = sessions.create({"a": 1})
+    sessions.revoke(session)
+    with pytest.raises(SessionNotFound):
+        session.regenerate(keep=True)
+    assert sessions.count() == 0
+    other = sessions.create({"a": 1})
+    sessions.revoke(other)
+    other.regenerate()  # without data there is nothing that could come back
+    assert dict(other) == {}
+
+
 def test_another_user_gets_another_session(make: Make) -> None:
     sessions = make()
     events = EventRecorder(sessions)

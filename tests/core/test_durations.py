@@ -105,7 +105,7 @@ def test_over_a_thousand_years_is_refused(value: object) -> None:
 
 
 JUNK: list[Any] = [
-    *(True, False, math.nan, math.inf, -math.inf, 1e-9, "0.1 ms", b"14 days", [], {}, object(), decimal.Decimal(5), 1j),
+    *(True, False, math.nan, math.inf, -math.inf, 1e-9, "0.1 ms", b"14 days", [], {}, ..., decimal.Decimal(5), 1j),
     *("", " ", "days", "14 dayz", "14 days!", "1h30", "30 1h", "1h,", ",1h", "1 h and 30 m", "1..5h", "1.h", "1,5 h"),
     *("1h 1h", "30m 1h", "1m 60s 1m", "\u0661 d", "1\u00a0d", "1e3 s", "0x10 s", "+1 day", "1d" * 60, "x" * 1000),
     *("P", "PT", "P1", "P1H", "P1DT", "p1d", "PT1D", "P1.5DT1H", "P-1D", "P1D ago", "P1W2Y", "\0", "never", "infinite"),

@@ -344,16 +344,23 @@ def regenerate(
 
     Its data is carried over only with `keep`; what was recorded and not sent counts as data. What is known of the
     device stays; a lifetime of its own does not.
+
+    Raises:
+        SessionNotFound: With `keep`, and it has ended meanwhile: logout is final, also for the data (promise 2).
     """
     wish = Intent()
     wish.client = session.client
     changes, intent = session.swap_out()
     if not session.is_new:
         try:
-            yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
+            done = yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
         except StoreUnavailable:
             session.put_back(changes, intent)
             raise
+        if keep and not done:
+            handle = session.handle
+            session.forget()
+            raise SessionNotFound(handle)
     session.detach(keep=keep)
     yield from _store_new(session, policy, now, entropy, (), wish)
 
