@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from serving import watching
-from sojourn import Client, EndReason, LoginFailed, SessionCreated, SessionEnded, SessionManager
+from sojourn import Client, EndReason, LoginFailed, LogoutRequested, SessionCreated, SessionEnded, SessionManager
 from sojourn.cli.watching import Once, in_words
+from sojourn.core.operations import Append
 
 pytestmark = pytest.mark.xdist_group("timing")
 
@@ -45,6 +46,17 @@ def test_every_event_comes_once_and_in_order(tmp_path: Path) -> None:
             for handle in handles:
                 assert (watcher.count("session_created", handle), watcher.count("session_ended", handle)) == (1, 1)
             assert not [line for line in watcher.lines.seen if "before" in line]
+
+
+def test_an_event_that_a_crash_repeated_is_printed_once(tmp_path: Path) -> None:
+    with SessionManager(f"sqlite:///{tmp_path}/sojourn.db") as sessions, watching(tmp_path) as watcher:
+        session = sessions.create()
+        notice = LogoutRequested(id="same", at=1, handle=session.handle)
+        sessions.store.perform(Append((notice,)))
+        sessions.store.perform(Append((notice,)))
+        session.end()
+        watcher.wait_for("session_ended", notice.handle or "")
+        assert watcher.count("logout_requested", notice.handle or "") == 1
 
 
 def test_only_one_user_s(tmp_path: Path) -> None:
