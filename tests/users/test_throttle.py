@@ -24,7 +24,8 @@ def test_c13_five_failures_lock_and_the_count_lives_from_the_first_one() -> None
     assert [fail(throttle, now) for now in range(5)] == [0] * 5
     assert fail(throttle, 5) == 299_995
     assert fail(throttle, 299_999) == 1  # refused tries do not prolong it
-    assert fail(throttle, 300_000) == 0
+    assert [fail(throttle, 300_000 + now) for now in range(5)] == [0] * 5
+    assert fail(throttle, 300_005) == 299_995  # a new count, from its own first failure
 
 
 def test_c13_slow_failures_never_lock() -> None:
