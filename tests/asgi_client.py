@@ -176,8 +176,12 @@ async def request(
         ],
     }
 
+    bodies = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        if not bodies:
+            await asyncio.Event().wait()  # nobody leaves: who listens for that is cancelled when the answer is sent
+        return bodies.pop()
 
     async def send(message: Any) -> None:
         sent.append(message)

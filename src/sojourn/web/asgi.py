@@ -165,7 +165,7 @@ async def _answered(session: VisitedSession, send: Send, error: Exception) -> bo
         if not is_own and not session.has_new_token:
             return False
     text = type(error).__name__ if is_theirs else "Internal Server Error"
-    headers: Headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    headers: Headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"private, no-store")]
     if status == 503:
         headers.append((b"retry-after", b"1"))
     if session.is_used:
