@@ -26,7 +26,7 @@ _VALUES = {"core", "errors"}
 _LOGIC = _VALUES | {"http", "flows", "stores", "users", "drive", "manager"}
 _PUBLIC = _LOGIC | {"__init__"}  # the package itself, as its users import it
 
-_MANAGER = {"async_manager", "base_manager", "dispatch", "faces", "manager", "options"}
+_MANAGER = {"async_manager", "background", "base_manager", "dispatch", "faces", "manager", "options"}
 """The files beside the packages that make up the layer `manager`."""
 
 BELOW: dict[str, set[str]] = {

@@ -5,17 +5,16 @@ asyncio is imported only where a call sleeps, so that synchronous programs never
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from sojourn.background import POLL_S, AsyncSweeper, alisten
 from sojourn.base_manager import BaseManager
-from sojourn.core.events import AnyEvent, EndReason, GapNoticed
-from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail
+from sojourn.core.events import AnyEvent, EndReason
+from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail, Tailed
 from sojourn.core.record import Client, Lifetime
 from sojourn.drive import adrive
-from sojourn.errors import StoreError
 from sojourn.faces import AsyncSession, Face
 from sojourn.flows import lifecycle, revoke, sweep
 
@@ -144,29 +143,21 @@ class AsyncSessionManager(BaseManager):
         """Sweep in a task of the running loop until `await stop()`; adapters do this in the lifespan."""
         return AsyncSweeper(self)
 
+    async def position(self) -> int:
+        """As `SessionManager.position`."""
+        tailed: Tailed = await self.store.aperform(Tail(None))
+        return tailed.cursor
+
     async def listen(
         self,
         *,
-        poll_interval: float = 0.02,
+        since: int | None = None,
+        poll_interval: float = POLL_S,
         timeout: float | None = None,  # noqa: ASYNC109 - of quiet, not of the call
     ) -> AsyncIterator[AnyEvent]:
-        """As `SessionManager.listen`, with `async for`."""
-        import asyncio
-
-        cursor = (await self.store.aperform(Tail(None))).cursor
-        mark, quiet_since = self.store.event_mark(), time.monotonic()
-        while True:
-            tailed = await self.store.aperform(Tail(cursor))
-            cursor = tailed.cursor
-            if tailed.gap:
-                yield GapNoticed(id=f"gap-{cursor}", at=self.now())
-            for event in tailed.events:
-                yield event
-                quiet_since = time.monotonic()
-            while not tailed.events and mark == (mark := self.store.event_mark()):
-                if timeout is not None and time.monotonic() - quiet_since > timeout:
-                    return
-                await asyncio.sleep(poll_interval)
+        """As `SessionManager.listen`, with `async for`; without `since` from the first step of the iteration on."""
+        async for event in alisten(self, await self.position() if since is None else since, poll_interval, timeout):
+            yield event
 
     async def health(self) -> Health:
         """As `SessionManager.health`."""
@@ -189,35 +180,3 @@ class AsyncSessionManager(BaseManager):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-class AsyncSweeper:
-    """A task that sweeps until stopped; its errors from the store are waited out, others end it loudly."""
-
-    def __init__(self, manager: AsyncSessionManager) -> None:
-        import asyncio
-
-        self._manager = manager
-        self._task = asyncio.get_running_loop().create_task(self._work(), name="sojourn-sweeper")
-
-    async def stop(self) -> None:
-        """Stop it; a sweep under way is finished by the store whole or not at all."""
-        import asyncio
-
-        self._task.cancel()
-        try:
-            await self._task
-        except asyncio.CancelledError:
-            if not self._task.cancelled():
-                raise
-
-    async def _work(self) -> None:
-        import asyncio
-
-        while True:
-            try:
-                swept = await self._manager.sweep()
-                pause = sweep.pause_ms(swept, self._manager.now())
-            except StoreError:
-                pause = sweep.MAX_PAUSE_MS
-            await asyncio.sleep(pause / 1000)

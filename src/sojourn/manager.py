@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from sojourn.background import POLL_S, Sweeper, listen
 from sojourn.base_manager import BaseManager
-from sojourn.core.events import AnyEvent, EndReason, GapNoticed
-from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail
+from sojourn.core.events import AnyEvent, EndReason
+from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail, Tailed
 from sojourn.core.record import Client, Lifetime
 from sojourn.drive import drive
-from sojourn.errors import StoreError
 from sojourn.faces import Face, Session
 from sojourn.flows import lifecycle, revoke, sweep
 
@@ -196,26 +194,24 @@ class SessionManager(BaseManager):
         """Sweep in a thread of its own until `stop()`: for programs without event loop and without `sojourn sweep`."""
         return Sweeper(self)
 
-    def listen(self, *, poll_interval: float = 0.02, timeout: float | None = None) -> Iterator[AnyEvent]:
-        """Everybody's events, from now on, as they happen, in this and every other process on the store.
+    def position(self) -> int:
+        """Where everybody's events end now: what happens after this call, `listen(since=...)` will tell."""
+        tailed: Tailed = self.store.perform(Tail(None))
+        return tailed.cursor
 
-        It blocks while there are none; `timeout` seconds without one end it. `GapNoticed` says that some may have been
-        missed. A hint, not a ledger: handlers of `on` are what each end reaches exactly once.
+    def listen(
+        self, *, since: int | None = None, poll_interval: float = POLL_S, timeout: float | None = None
+    ) -> Iterator[AnyEvent]:
+        """Everybody's events as they happen, in this and every other process on the store, from this call on.
+
+        It blocks while there are none; `timeout` seconds without one end it. A store that fails is waited for. A hint,
+        not a ledger: `GapNoticed` says that some may have been missed; handlers of `on` are what each end reaches
+        exactly once.
+
+        Args:
+            since: Begin after this `position` instead.
         """
-        cursor = self.store.perform(Tail(None)).cursor
-        mark, quiet_since = self.store.event_mark(), time.monotonic()
-        while True:
-            tailed = self.store.perform(Tail(cursor))
-            cursor = tailed.cursor
-            if tailed.gap:
-                yield GapNoticed(id=f"gap-{cursor}", at=self.now())
-            for event in tailed.events:
-                yield event
-                quiet_since = time.monotonic()
-            while not tailed.events and mark == (mark := self.store.event_mark()):
-                if timeout is not None and time.monotonic() - quiet_since > timeout:
-                    return
-                time.sleep(poll_interval)
+        return listen(self, self.position() if since is None else since, poll_interval, timeout)
 
     def health(self) -> Health:
         """What the store is and how durable its acknowledgements are; this reads from it.
@@ -242,27 +238,3 @@ class SessionManager(BaseManager):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class Sweeper:
-    """A thread that sweeps until stopped; its errors from the store are waited out, others end it loudly."""
-
-    def __init__(self, manager: SessionManager) -> None:
-        self._manager = manager
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="sojourn-sweeper", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """Ask it to stop and wait until it has."""
-        self._stopped.set()
-        self._thread.join(timeout)
-
-    def _work(self) -> None:
-        pause = 0.0
-        while not self._stopped.wait(pause):
-            try:
-                swept = self._manager.sweep()
-                pause = sweep.pause_ms(swept, self._manager.now()) / 1000
-            except StoreError:
-                pause = sweep.MAX_PAUSE_MS / 1000

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sojourn import AsyncSessionManager, GapNoticed, SessionCreated, SessionEnded
-from sojourn.server import hub as hub_module
 from sojourn.server.hub import Hub, Mailbox
 
 pytestmark = pytest.mark.anyio
@@ -77,10 +76,10 @@ async def test_each_hears_its_own_and_some_hear_all() -> None:
 
 
 async def test_a_gap_is_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def follow(*_: object) -> AsyncIterator[GapNoticed]:
+    async def listen(*_: object, **__: object) -> AsyncIterator[GapNoticed]:
         yield GapNoticed(id="gap-1", at=1)
 
-    monkeypatch.setattr(hub_module, "follow", follow)
+    monkeypatch.setattr(AsyncSessionManager, "listen", listen)
     async with AsyncSessionManager("memory://") as manager, hub_of(manager) as hub:
         boxes = [hub.add("a"), hub.add("b"), hub.add(None), hub.add("")]
         for box in boxes:
@@ -90,11 +89,11 @@ async def test_a_gap_is_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_hub_that_fails_ends_its_streams_loudly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def follow(*_: object) -> AsyncIterator[GapNoticed]:
+    async def listen(*_: object, **__: object) -> AsyncIterator[GapNoticed]:
         raise RuntimeError("a defect")
         yield
 
-    monkeypatch.setattr(hub_module, "follow", follow)
+    monkeypatch.setattr(AsyncSessionManager, "listen", listen)
     async with AsyncSessionManager("memory://") as manager, hub_of(manager) as hub:
         mailbox = hub.add(None)
         with caplog.at_level(logging.ERROR):

@@ -10,7 +10,6 @@ import click
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.cli.common import Output, clock
 from sojourn.core.events import AnyEvent, LoginFailed, SessionEnded, encode_event
-from sojourn.server.follow import follow, here
 
 __all__ = ["Once", "in_words", "watch_events"]
 
@@ -42,9 +41,9 @@ def watch_events(url: str, uid: str | None, output: Output) -> None:
 async def _watch(url: str, uid: str | None, output: Output) -> None:
     once = Once()
     async with AsyncSessionManager(url) as manager:
-        cursor = await here(manager)
+        position = await manager.position()
         click.echo("watching; Ctrl-C stops it", err=True)
-        async for event in follow(manager, cursor):
+        async for event in manager.listen(since=position):
             if (uid is None or event.uid == uid) and once.is_new(event.id):
                 click.echo(encode_event(event).decode() if output.as_json else in_words(event))
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.events import AnyEvent, GapNoticed
-from sojourn.server.follow import follow, here
 
 __all__ = ["Hub", "Mailbox"]
 
@@ -94,8 +93,8 @@ class Hub:
 
     async def start(self) -> None:
         """Begin to follow; every event after this call is handed on."""
-        cursor = await here(self._manager)
-        self._task = asyncio.get_running_loop().create_task(self._work(cursor), name="sojourn-hub")
+        position = await self._manager.position()
+        self._task = asyncio.get_running_loop().create_task(self._work(position), name="sojourn-hub")
 
     def add(self, handle: str | None) -> Mailbox:
         """A new mailbox, for one session's events or, with None, for everybody's."""
@@ -131,9 +130,9 @@ class Hub:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _work(self, cursor: int) -> None:
+    async def _work(self, position: int) -> None:
         try:
-            async for event in follow(self._manager, cursor):
+            async for event in self._manager.listen(since=position):
                 for mailbox in tuple(self._audience(event)):
                     mailbox.put(event)
         except Exception:
