@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sojourn import AsyncSessionManager, SessionEnded, SessionManager
 from sojourn.core.changes import Increment
 from sojourn.core.events import EndReason, TokenReused
 from sojourn.core.operations import (
+    Acknowledge,
     Append,
     Apply,
     Claim,
@@ -37,6 +39,7 @@ from sojourn.core.record import Client, Identity, Lifetime, deadline, expired
 from sojourn.errors import ConfigurationError, StoreCorrupt, StoreError, StoreUnavailable, ValueRefused
 from sojourn.stores.opening import open_store
 from sojourn.stores.sqlite import SqliteStore, statements
+from sojourn.stores.sqlite.connections import Patience
 from sojourn.stores.sqlite.reader import READS
 from sojourn.stores.sqlite.writer import WRITES
 from sqlite_workers import HASH, LIFE, make_record
@@ -306,6 +309,32 @@ def test_events_are_forgotten_by_age_and_tailing_notices(store: SqliteStore) -> 
     store.perform(Sweep(9_000, "me", **keep))
     assert store.perform(Claim(99_000, "me")) == ()
     assert store.event_mark() == 6
+    assert rows_in_outbox(store) == 0
+
+
+def rows_in_outbox(store: SqliteStore) -> Any:
+    return store._connections.reader().execute("SELECT count(*) FROM outbox").fetchall()[0][0]
+
+
+def test_an_event_that_is_acknowledged_after_it_was_forgotten_leaves_no_row(store: SqliteStore) -> None:
+    store.perform(Create(make_record(1)))
+    ended = store.perform(Delete(f"{1:032x}", 1_000, EndReason.LOGOUT, "me"))
+    store.perform(Sweep(2_001, "me", keep_events_ms=1_000))
+    assert rows_in_outbox(store) == 1
+    store.perform(Acknowledge((ended.event.id,)))
+    assert rows_in_outbox(store) == 0
+
+
+def test_patience_ends_when_the_operation_has_waited_enough(path: Path, store: SqliteStore) -> None:
+    store.perform(Create(make_record(1)))
+    patience = store._connections.writer()[1]
+    assert patience.until is not None  # from the moment at which the operation was asked for
+    assert 0 < patience.until - time.monotonic() < 1
+    patience.until = time.monotonic()
+    assert not patience(0)
+    fresh = Patience(60_000)
+    assert fresh(0)
+    assert fresh(1)
 
 
 def test_a_big_forgetting_is_done_in_portions(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

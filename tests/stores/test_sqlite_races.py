@@ -70,10 +70,23 @@ def together(count: int, work: Callable[[int], Any]) -> None:
         raise errors[0]
 
 
-def test_increments_of_eight_threads_are_exact_and_share_commits(
+def test_who_comes_too_late_for_a_batch_is_told_to_lead_the_next(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_LOOK_AGAIN_S", 20)  # each is told in time, and does not live by looking again
+    monkeypatch.setattr(batches, "_LOOK_AGAIN_S", 60)  # it is told in time, and does not live by looking again
+    store._batches._lock.acquire()
+    waiting = threading.Thread(target=up, args=(store,), daemon=True)
+    waiting.start()
+    while not store._batches._queue:
+        time.sleep(0.001)
+    time.sleep(0.05)  # it has queued its job; now it finds the lock taken, and waits
+    store._batches.go_on()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert number(store) == 1
+
+
+def test_increments_of_eight_threads_are_exact_and_share_commits(store: SqliteStore) -> None:
     before = store._batches.commits
     together(8, lambda _: [up(store) for _ in range(100)])
     assert number(store) == 800
