@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
+import warnings
 
 import pytest
 
@@ -81,12 +83,11 @@ def test_a_forked_child_gets_threads_of_its_own() -> None:
     pool = PasswordPool(1)
     assert pool.run_blocking(os.getpid) == os.getpid()
     reader, writer = os.pipe()
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
         child = os.fork()
     if child == 0:
+        signal.alarm(20)  # a child that waits for threads it has not got is ended, not left behind
         try:
             os.write(writer, str(pool.run_blocking(os.getpid)).encode())
         finally:
