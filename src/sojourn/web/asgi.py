@@ -10,7 +10,8 @@ import logging
 from contextlib import suppress
 from typing import Any, Literal
 
-from sojourn.async_manager import AsyncSessionManager, AsyncSweeper
+from sojourn.async_manager import AsyncSessionManager
+from sojourn.background import AsyncSweeper
 from sojourn.errors import ConfigurationError, SojournError, StoreError, UsageError
 from sojourn.flows.visit import LateWrites, OnStoreError
 from sojourn.http.cookies import CookiePolicy
@@ -55,6 +56,7 @@ class SessionMiddleware:
     def __init__(
         self,
         app: App,
+        /,  # Starlette's Middleware(SessionMiddleware, ...) is typed so
         sessions: str | SessionStore | AsyncSessionManager = "memory://",
         *,
         cookie: str | CookiePolicy = "sid",
