@@ -14,8 +14,9 @@ from sojourn.base_manager import BaseManager
 from sojourn.core.events import AnyEvent, EndReason
 from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail, Tailed
 from sojourn.core.record import Client, Lifetime
+from sojourn.core.session import Recording
 from sojourn.drive import adrive
-from sojourn.faces import AsyncSession, Face
+from sojourn.faces import AsyncSession
 from sojourn.flows import lifecycle, revoke, sweep
 
 __all__ = ["AsyncSessionManager"]
@@ -113,11 +114,11 @@ class AsyncSessionManager(BaseManager):
 
     async def revoke(
         self,
-        session: str | Face | None = None,
+        session: str | Recording | None = None,
         *,
         uid: str | None = None,
         everybody: bool = False,
-        keep: str | Face | None = None,
+        keep: str | Recording | None = None,
         reason: EndReason | str = EndReason.REVOKED,
         actor: str | None = None,
     ) -> int:
@@ -130,7 +131,7 @@ class AsyncSessionManager(BaseManager):
             return await self.run(revoke.revoke_user(self.policy, self.now(), uid, kept, why, actor))
         return await self.run(revoke.revoke_everybody(self.policy, self.now(), kept, why, actor))
 
-    async def notify_logout(self, session: str | Face, *, actor: str | None = None) -> bool:
+    async def notify_logout(self, session: str | Recording, *, actor: str | None = None) -> bool:
         """As `SessionManager.notify_logout`."""
         return await self.run(revoke.notify_logout(self.policy, self.now(), self._handle(session) or "", actor))
 

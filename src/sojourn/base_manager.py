@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from sojourn.core.events import EndReason, SessionEnded
 from sojourn.core.operations import Ability
 from sojourn.core.record import Identity, TtlType, as_roles, as_uid
+from sojourn.core.session import Recording
 from sojourn.core.values import DEFAULT_MAX_BYTES, Fields, encode, encode_fields
 from sojourn.dispatch import Dispatcher, EventName, Handler
 from sojourn.errors import UsageError
-from sojourn.faces import Face
 from sojourn.flows.policy import Entropy
 from sojourn.options import DEFAULT, AtLimit, Default, Duration, Profile, make_lifetime, make_policy
 from sojourn.stores.base import SessionStore
@@ -80,7 +80,7 @@ class BaseManager:
     def on(self, event: EventName) -> Callable[[AnyHandler], AnyHandler]: ...
     @overload
     def on(self, event: EventName, handler: AnyHandler) -> AnyHandler: ...
-    def on(self, event: EventName, handler: AnyHandler | None = None) -> Any:
+    def on(self, event: EventName, handler: Callable[[Any], Any] | None = None) -> Any:
         """Call a handler for every event of this class: `@sessions.on(SessionEnded)`, or `on(SessionEnded, f)`.
 
         It runs in the process that owns the event: each end is handled by exactly one process (promise 3). Names of
@@ -90,7 +90,11 @@ class BaseManager:
             ConfigurationError: The name is unknown, or an async handler is given to a sync manager.
         """
         if handler is None:
-            return lambda given: self.on(event, given)
+
+            def decorate(given: AnyHandler) -> AnyHandler:
+                return self.on(event, given)
+
+            return decorate
         self.dispatcher.on(event, handler)
         self._own()
         return handler
@@ -114,7 +118,8 @@ class BaseManager:
         owns = self.dispatcher.wants(SessionEnded) and Ability.EVENTS in self.policy.abilities
         self.policy = replace(self.policy, owner=self.owner if owns else None)
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
+        """Be another owner than the parent process: called in each child after a fork."""
         self.owner = _new_owner()
         self._own()
 
@@ -131,9 +136,9 @@ class BaseManager:
         return Identity(as_uid(uid), as_roles(roles), encode(dict(user_data or {}), ("user_data",)))
 
     @staticmethod
-    def _handle(session: str | Face | None) -> str | None:
+    def _handle(session: str | Recording | None) -> str | None:
         """The handle of a session given by handle or as an object; a token given by mistake is refused."""
-        if isinstance(session, Face):
+        if isinstance(session, Recording):
             return session.handle
         if session is not None and "." in session:
             raise UsageError("this takes a session or its handle, not its token: tokens stay with the client")
@@ -161,7 +166,7 @@ _managers: weakref.WeakSet[BaseManager] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for manager in tuple(_managers):
-        manager._forked()
+        manager.forked()
 
 
 if hasattr(os, "register_at_fork"):

@@ -45,8 +45,8 @@ _KINDS: tuple[type[Event], ...] = (
     LogoutRequested,
 )
 _NAMES: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in _KINDS
-} | {  # the seeds' names: users-session-manager before and after its renaming, and its push
+    **{kind.__name__: kind for kind in _KINDS},
+    # the seeds' names: users-session-manager before and after its renaming, and its push
     "sessionCreated": SessionCreated,
     "newActiveUser": SessionCreated,
     "sessionDeleted": SessionEnded,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sojourn.core import changes as commands
 from sojourn.core.apply import Answers
@@ -56,11 +56,14 @@ class AsyncMeans(Means, Protocol):
         ...
 
 
-class Face(Recording):
+AnyMeans = TypeVar("AnyMeans", bound=Means)
+
+
+class Face(Recording, Generic[AnyMeans]):
     """What both colours offer beyond the recording: time left, lifetime, CSRF tokens."""
 
     __slots__ = ("_means",)
-    _means: Means
+    _means: AnyMeans
 
     @property
     def expires_at(self) -> int | None:
@@ -124,11 +127,10 @@ def _values(answers: Answers) -> tuple[Any, ...]:
     return tuple([None if text is None else decode(text) for text in answers])
 
 
-class Session(Face):
+class Session(Face[SyncMeans]):
     """An open session whose calls block until the store has answered."""
 
     __slots__ = ()
-    _means: SyncMeans
 
     def __init__(self, means: SyncMeans, record: Record | None = None, token: Token | None = None) -> None:
         super().__init__(record, token)
@@ -207,11 +209,10 @@ class Session(Face):
         return self._means.run(lifecycle.end(self, self._means.policy, self._means.now()))
 
 
-class AsyncSession(Face):
+class AsyncSession(Face[AsyncMeans]):
     """An open session whose calls are awaited until the store has answered; the contracts stand on `Session`."""
 
     __slots__ = ()
-    _means: AsyncMeans
 
     def __init__(self, means: AsyncMeans, record: Record | None = None, token: Token | None = None) -> None:
         super().__init__(record, token)

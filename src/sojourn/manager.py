@@ -11,8 +11,9 @@ from sojourn.base_manager import BaseManager
 from sojourn.core.events import AnyEvent, EndReason
 from sojourn.core.operations import Announce, Flow, Health, Ping, StoreOp, Swept, Tail, Tailed
 from sojourn.core.record import Client, Lifetime
+from sojourn.core.session import Recording
 from sojourn.drive import drive
-from sojourn.faces import Face, Session
+from sojourn.faces import Session
 from sojourn.flows import lifecycle, revoke, sweep
 
 __all__ = ["SessionManager"]
@@ -152,11 +153,11 @@ class SessionManager(BaseManager):
 
     def revoke(
         self,
-        session: str | Face | None = None,
+        session: str | Recording | None = None,
         *,
         uid: str | None = None,
         everybody: bool = False,
-        keep: str | Face | None = None,
+        keep: str | Recording | None = None,
         reason: EndReason | str = EndReason.REVOKED,
         actor: str | None = None,
     ) -> int:
@@ -178,7 +179,7 @@ class SessionManager(BaseManager):
             return self.run(revoke.revoke_user(self.policy, self.now(), uid, kept, why, actor))
         return self.run(revoke.revoke_everybody(self.policy, self.now(), kept, why, actor))
 
-    def notify_logout(self, session: str | Face, *, actor: str | None = None) -> bool:
+    def notify_logout(self, session: str | Recording, *, actor: str | None = None) -> bool:
         """Ask a session's open pages to log out, wherever connected; the session stays (M11). False if it is gone."""
         return self.run(revoke.notify_logout(self.policy, self.now(), self._handle(session) or "", actor))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from sojourn.core.changes import (
     AddToSet,
@@ -94,7 +94,7 @@ class _Work:
 
     def put_text(self, path: Path, text: bytes) -> None:
         if len(path) == 1:
-            self.opened.pop(path[0], None)
+            _ = self.opened.pop(path[0], None)
             self.fields[path[0]] = text
         else:
             self.put(path, decode(text))
@@ -102,24 +102,24 @@ class _Work:
     def put(self, path: Path, value: Value) -> None:
         if len(path) == 1:
             self.opened[path[0]] = value
-            self.fields.setdefault(path[0], b"")  # its text is written when the batch is closed
+            _ = self.fields.setdefault(path[0], b"")  # its text is written when the batch is closed
             return
-        parent = self.get(path[:1])
-        if parent is _NOTHING:
-            parent = {}
-            self.put(path[:1], parent)
+        if (parent := self.get(path[:1])) is _NOTHING:
+            made: _Object = {}
+            self.put(path[:1], made)
+            parent = made
         for depth, key in enumerate(path[1:-1], start=1):
             parent = _object(parent, path[:depth], path).setdefault(key, {})
         _object(parent, path[:-1], path)[path[-1]] = value
 
     def drop(self, path: Path) -> None:
         if len(path) == 1:
-            self.opened.pop(path[0], None)
-            self.fields.pop(path[0], None)
+            _ = self.opened.pop(path[0], None)
+            _ = self.fields.pop(path[0], None)
             return
         parent = self.get(path[:-1])
         if isinstance(parent, dict):
-            cast("_Object", parent).pop(path[-1], None)
+            _ = cast("_Object", parent).pop(path[-1], None)
 
 
 def _object(value: object, at: Path, path: Path) -> _Object:
@@ -147,7 +147,13 @@ def _stored_number(work: _Work, path: Path, command: str) -> int | float | None:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names: dict[type[Any], str] = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        type(None): "null",
+    }
     return names.get(type(value), f"a {type(value).__name__}")
 
 

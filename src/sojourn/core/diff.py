@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from sojourn.core.changes import Change, Push, Set, Unset
 from sojourn.core.values import Path, Value, decode, encode
@@ -38,15 +38,18 @@ def _compare(path: Path, old: Value, new: object, found: list[Change]) -> None:
                 _compare((*path, key), old[key], item, found)
             else:
                 found.append(Set((*path, key), encode(item, (*path, key))))
-    elif isinstance(old, list) and isinstance(new, (list, tuple)) and _starts_with(new, old):
-        added = cast("list[object]", new)[len(old) :]
+    elif (
+        isinstance(old, list)
+        and isinstance(new, (list, tuple))
+        and _starts_with(items := cast("list[object]", new), old)
+    ):
+        added = items[len(old) :]
         found.append(Push(path, tuple([encode(item, path) for item in added])))
     else:
         found.append(Set(path, text))
 
 
-def _starts_with(new: object, old: list[Value]) -> bool:
-    items = cast("list[object]", new)
+def _starts_with(items: list[object], old: list[Value]) -> bool:
     return len(items) > len(old) and all(encode(a) == encode(b) for a, b in zip(items, old, strict=False))
 
 
@@ -55,19 +58,23 @@ def renew(value: object, fresh: object) -> bool:
 
     False, and nothing is done, if they are not of the same kind.
     """
-    if isinstance(value, dict) and isinstance(fresh, dict):
-        mine, theirs = cast("dict[str, Any]", value), cast("dict[str, Any]", fresh)
-        for key in [key for key in mine if key not in theirs]:
-            del mine[key]
-        for key, item in theirs.items():
-            if not renew(mine.get(key), item):
-                mine[key] = item
+    if _is_dict(value) and _is_dict(fresh):
+        for key in [key for key in value if key not in fresh]:
+            del value[key]
+        for key, item in fresh.items():
+            if not renew(value.get(key), item):
+                value[key] = item
         return True
-    if isinstance(value, list) and isinstance(fresh, list):
-        items: list[Any] = value
-        wanted: list[Any] = fresh
-        items[:] = [old if renew(old, item) else item for old, item in zip(items, wanted, strict=False)] + wanted[
-            len(items) :
-        ]
+    if _is_list(value) and _is_list(fresh):
+        kept = [old if renew(old, item) else item for old, item in zip(value, fresh, strict=False)]
+        value[:] = kept + fresh[len(kept) :]
         return True
     return False
+
+
+def _is_dict(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.accounts import User, UserOp
 from sojourn.core.operations import Announce, Flow, StoreOp
+from sojourn.core.session import Recording
 from sojourn.drive import adrive, drive
-from sojourn.faces import Face
 from sojourn.flows import accounts, directory
 from sojourn.flows.directory import Draft
 from sojourn.manager import SessionManager
@@ -103,7 +103,7 @@ class UserDirectory:
         properties: Mapping[str, Any] | None = None,
         password: str | None = None,
         revision: str | None = None,
-        keep: str | Face | None = None,
+        keep: str | Recording | None = None,
         actor: str | None = None,
     ) -> User:
         """Change what is named and leave the rest; the user's sessions follow.
@@ -137,7 +137,7 @@ class UserDirectory:
         )
 
     def change_password(
-        self, name: str, password: str, *, keep: str | Face | None = None, actor: str | None = None
+        self, name: str, password: str, *, keep: str | Recording | None = None, actor: str | None = None
     ) -> User:
         """Give a user a new password; all of their sessions but `keep` end, and a lock-out with them.
 
@@ -179,7 +179,7 @@ class UserDirectory:
         means = self.manager
         return self.run(accounts.authenticate(means.policy, means.now(), means.entropy, name, password, address))
 
-    def confirm(self, session: str | Face, user: User) -> User:
+    def confirm(self, session: str | Recording, user: User) -> User:
         """Hold a session just signed in against the directory once more; answers the user as it is now.
 
         Raises:
@@ -254,7 +254,7 @@ class AsyncUserDirectory:
         properties: Mapping[str, Any] | None = None,
         password: str | None = None,
         revision: str | None = None,
-        keep: str | Face | None = None,
+        keep: str | Recording | None = None,
         actor: str | None = None,
     ) -> User:
         """As `UserDirectory.update`."""
@@ -275,7 +275,7 @@ class AsyncUserDirectory:
         )
 
     async def change_password(
-        self, name: str, password: str, *, keep: str | Face | None = None, actor: str | None = None
+        self, name: str, password: str, *, keep: str | Recording | None = None, actor: str | None = None
     ) -> User:
         """As `UserDirectory.change_password`."""
         return await self.update(name, password=password, keep=keep, actor=actor)
@@ -298,7 +298,7 @@ class AsyncUserDirectory:
         means = self.manager
         return await self.run(accounts.authenticate(means.policy, means.now(), means.entropy, name, password, address))
 
-    async def confirm(self, session: str | Face, user: User) -> User:
+    async def confirm(self, session: str | Recording, user: User) -> User:
         """As `UserDirectory.confirm`."""
         handle = _handle(session) or ""
         return await self.run(accounts.confirm(self.manager.policy, self.manager.now(), handle, user))
@@ -308,5 +308,5 @@ class AsyncUserDirectory:
         self._users.close()
 
 
-def _handle(session: str | Face | None) -> str | None:
-    return session.handle if isinstance(session, Face) else session
+def _handle(session: str | Recording | None) -> str | None:
+    return session.handle if isinstance(session, Recording) else session
