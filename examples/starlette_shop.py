@@ -59,7 +59,7 @@ async def shelf(request: Request) -> Response:
     session = session_of(request)
     sips = session.get("sips", 0)
     teas = "".join(f"<li><b>{name}</b>{button(session, f'/cart/{tea}', 'Add')}" for tea, name in TEAS.items())
-    return page(session, "Teas", f"<ul>{teas}</ul><p>Sips so far: {sips}{button(session, '/sips', 'Sip')}</p>")
+    return page(session, "Teas", f"<ul>{teas}<li>Sips so far: {sips}{button(session, '/sips', 'Sip')}</ul>")
 
 
 async def sip(request: Request) -> Response:
@@ -123,7 +123,9 @@ async def devices(request: Request) -> Response:
         what = escape(other.client.user_agent or "unknown")
         action = "<i>this one</i>" if is_this else button(session, f"/devices/{other.handle}/sign-out", "Sign out")
         rows += f"<li><span>{what}<br><small>{escape(other.client.ip or '')}</small></span>{action}"
-    return page(session, "My devices", f"<ul>{rows}</ul>{button(session, '/devices/others/sign-out', 'All others')}")
+    return page(
+        session, "My devices", f"<ul>{rows}</ul>{button(session, '/devices/others/sign-out', 'Sign out all others')}"
+    )
 
 
 async def sign_out_device(request: Request) -> Response:
@@ -233,7 +235,7 @@ body { font: 1rem/1.6 system-ui, sans-serif; max-width: 40rem; margin: 1.5rem au
 nav, nav span, li { display: flex; gap: 1rem; align-items: center }
 nav { border-bottom: 1px solid var(--line); padding-bottom: .7rem } nav span { margin-left: auto }
 ul { list-style: none; padding: 0 } li { border-bottom: 1px solid var(--line); padding: .5rem 0 }
-li > :last-child { margin-left: auto } li span { display: block } a { color: var(--tea) }
+li > :last-child { margin-left: auto; white-space: nowrap } li span { display: block } a { color: var(--tea) }
 form { margin: 0 } label { display: block; margin: .6rem 0 } .wrong { color: #c33 }
 button { font: inherit; color: #fff; background: var(--tea); border: 0; border-radius: .4rem; padding: .2rem .8rem }
 </style>"""
