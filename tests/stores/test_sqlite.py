@@ -34,6 +34,7 @@ from sojourn.core.operations import (
     StoreOp,
     Sweep,
     Tail,
+    Tailed,
 )
 from sojourn.core.record import Client, Identity, Lifetime, deadline, expired
 from sojourn.errors import ConfigurationError, StoreCorrupt, StoreError, StoreUnavailable, ValueRefused
@@ -305,11 +306,21 @@ def test_events_are_forgotten_by_age_and_tailing_notices(store: SqliteStore) -> 
     assert not store.perform(Tail(2)).gap
     store.perform(Sweep(4_000, "me", **keep))
     assert store.perform(Tail(6)) == store.perform(Tail(None))
+    assert store.perform(Tail(0)) == Tailed((), 0, gap=True)  # the last one still waits, but is not told any more
+    store.perform(Sweep(6_002, "me", **keep))  # it is exactly as old as it may be
     assert [event.handle for event in store.perform(Claim(4_000, "me"))] == [f"{0:032x}"]  # not told, yet not lost
     store.perform(Sweep(9_000, "me", **keep))
     assert store.perform(Claim(99_000, "me")) == ()
     assert store.event_mark() == 6
     assert rows_in_outbox(store) == 0
+
+
+def test_a_claim_lasts_as_long_as_its_lease(store: SqliteStore) -> None:
+    store.perform(Create(make_record(1)))
+    store.perform(Delete(f"{1:032x}", 1_000, EndReason.LOGOUT))
+    assert len(store.perform(Claim(1_000, "me", lease_ms=500))) == 1
+    assert store.perform(Claim(1_499, "you")) == ()
+    assert len(store.perform(Claim(1_500, "you"))) == 1
 
 
 def rows_in_outbox(store: SqliteStore) -> Any:

@@ -109,7 +109,7 @@ class SqliteStore:
         return await self._batches.arun(op)
 
     def event_mark(self) -> int:
-        """The cursor of the last event in the outbox, whoever appended it: one small read, about a microsecond or two.
+        """The cursor of the last event in the outbox, whoever appended it: one small read, some four microseconds.
 
         It only grows, and is the same in each thread and process. (`PRAGMA data_version` would differ for each
         connection, and change with every write.)
