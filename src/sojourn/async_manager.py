@@ -5,7 +5,7 @@ asyncio is imported only where a call sleeps, so that synchronous programs never
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -33,10 +33,10 @@ class AsyncSessionManager(BaseManager):
         """Drive a flow over this manager's store and handlers, to its result."""
         return await adrive(flow, self._perform)
 
-    async def _perform(self, op: StoreOp | Announce) -> Any:
+    def _perform(self, op: StoreOp | Announce) -> Awaitable[Any]:
         if isinstance(op, Announce):
-            return await self.dispatcher.arun(op.events)
-        return await self.store.aperform(op)
+            return self.dispatcher.arun(op.events)
+        return self.store.aperform(op)
 
     async def create(
         self,

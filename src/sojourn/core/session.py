@@ -27,6 +27,7 @@ from sojourn.errors import SessionNotFound, SojournError, UsageError, ValueRefus
 __all__ = ["Recording"]
 
 _CONTAINERS: tuple[type, ...] = (dict, list, tuple)
+_UNALTERABLE = frozenset((str, int, float, bool, type(None)))
 
 
 def _key(key: object) -> str:
@@ -60,8 +61,10 @@ class Recording(Attributes, MutableMapping[str, Any]):
     @property
     def has_changes(self) -> bool:
         """Whether a commit would write."""
+        if self._changes or self._intent:
+            return True
         self._note_alterations()
-        return bool(self._changes) or bool(self._intent)
+        return bool(self._changes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.handle or 'new'} uid={self.uid!r}>"
@@ -250,8 +253,9 @@ class Recording(Attributes, MutableMapping[str, Any]):
 
     def _note_alterations(self) -> None:
         """Record what was done in place to lists and objects that were handed out."""
-        for key in self._values:
-            self._note_alteration(key)
+        for key, value in self._values.items():
+            if type(value) not in _UNALTERABLE:  # asked on every request, so without a call for each value
+                self._note_alteration(key)
 
     def _note_alteration(self, key: str) -> None:
         value: object = self._values[key]
