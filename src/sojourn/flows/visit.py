@@ -121,8 +121,7 @@ def commit(
     Raises:
         As `allow` and `lifecycle.commit`.
     """
-    if session.has_changes or not drop_empty:
-        allow(session, found)
+    allow(session, found)
     changes, intent = session.recorded()
     try:
         yield from lifecycle.commit(session, policy, now, entropy, drop_empty=drop_empty)

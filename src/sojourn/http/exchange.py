@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from sojourn.core.record import Record, proof
 from sojourn.core.tokens import Token, parse_token, secret_hash
@@ -60,7 +62,7 @@ class Terms:
         object.__setattr__(self, "names", (self.cookie.name_for(https=False), self.cookie.name_for(https=True)))
 
 
-class Presented(NamedTuple):
+class Presented(Struct, frozen=True, gc=False):
     """What a request's cookie says.
 
     Attributes:
@@ -109,7 +111,7 @@ def read(terms: Terms, lines: list[bytes], *, https: bool) -> Presented:
     return _MALFORMED if token is None else Presented("token", token, is_stale)
 
 
-class Upshot(NamedTuple):
+class Upshot(Struct, frozen=True):
     """What became of a request that looked at its session.
 
     Attributes:
@@ -205,8 +207,11 @@ def _is_sent_again(terms: Terms, upshot: Upshot, record: Record, token: Token) -
     another request has rotated it away meanwhile: it would come in the new one's place.
     """
     life = record.lifetime
-    is_renewed = upshot.noted_access and terms.persistent and life.absolute_ms is None and life.ttl_type != "created"
-    return (upshot.presented.is_stale or is_renewed) and proof(record, secret_hash(token.secret)) == "valid"
+    if not upshot.presented.is_stale and not (
+        upshot.noted_access and life.absolute_ms is None and life.ttl_type != "created" and terms.persistent
+    ):
+        return False
+    return proof(record, secret_hash(token.secret)) == "valid"
 
 
 def _is_loopback(host: str) -> bool:

@@ -295,8 +295,7 @@ class VisitedSession(AsyncSession):
         try:
             if not self._noticed and visit.is_settled(self, self._now):
                 return
-            if self.has_changes:
-                self._prepare(is_stored=False)
+            self._prepare(is_stored=False)
             manager = self.manager
             noticed, self._noticed = self._noticed, ()
             await manager.run(
