@@ -19,6 +19,7 @@ from sojourn import __version__
 from sojourn.errors import ConfigurationError
 from sojourn.server.answers import ADMIN
 from sojourn.server.app import Server, make_server
+from sojourn.server.dating import Dated
 from sojourn.server.logs import configure
 from sojourn.server.settings import Settings, prepare, unknown_names
 
@@ -60,7 +61,7 @@ async def _serve(settings: Settings, server: Server, config: uvicorn.Config, lis
 
 def _config(settings: Settings, server: Server) -> uvicorn.Config:
     return uvicorn.Config(
-        server.app,
+        Dated(server.app),
         loop="auto" if sys.platform == "win32" else "uvloop",
         http="httptools",
         ws="none",
@@ -68,6 +69,7 @@ def _config(settings: Settings, server: Server) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,
         proxy_headers=bool(settings.behind_proxy),
         forwarded_allow_ips=list(settings.behind_proxy),
         timeout_graceful_shutdown=STOP_S,
