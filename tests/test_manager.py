@@ -270,6 +270,16 @@ def test_touch_and_rotate(make: Make, clock: FakeClock) -> None:
     assert caught.value.is_reused
 
 
+def test_user_data_has_a_limit(make: Make) -> None:
+    sessions = make()
+    with pytest.raises(SessionTooLarge, match="user_data has"):
+        sessions.create(uid="luca", user_data={"x": "y" * 70_000})
+    session = sessions.create()
+    with pytest.raises(SessionTooLarge):
+        session.sign_in("luca", user_data={"x": "y" * 70_000})
+    assert sessions.count() == 1
+
+
 def test_regenerate(make: Make) -> None:
     sessions = make()
     session = sessions.create({"a": 1}, uid="luca")

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from sojourn.core.events import EndReason, SessionEnded
 from sojourn.core.operations import Ability
-from sojourn.core.record import Identity, TtlType, as_roles, as_uid
+from sojourn.core.record import Identity, TtlType, as_roles, as_uid, as_user_data
 from sojourn.core.session import Recording
-from sojourn.core.values import DEFAULT_MAX_BYTES, Fields, encode, encode_fields
+from sojourn.core.values import DEFAULT_MAX_BYTES, Fields, encode_fields
 from sojourn.dispatch import Dispatcher, EventName, Handler
 from sojourn.errors import UsageError
 from sojourn.flows.policy import Entropy
@@ -133,7 +133,7 @@ class BaseManager:
             if roles or user_data:
                 raise UsageError("roles and user_data belong to a user: give uid as well")
             return Identity()
-        return Identity(as_uid(uid), as_roles(roles), encode(dict(user_data or {}), ("user_data",)))
+        return Identity(as_uid(uid), as_roles(roles), as_user_data(user_data))
 
     @staticmethod
     def _handle(session: str | Recording | None) -> str | None:

@@ -7,17 +7,18 @@ them without decoding, and a session decodes only what is looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
 from sojourn.core.tokens import proves
 from sojourn.core.values import Fields, encode
-from sojourn.errors import ValueRefused
+from sojourn.errors import SessionTooLarge, ValueRefused
 
 __all__ = [
     "FORMAT",
+    "MAX_USER_DATA_BYTES",
     "Client",
     "Identity",
     "Lifetime",
@@ -27,6 +28,7 @@ __all__ = [
     "as_client",
     "as_roles",
     "as_uid",
+    "as_user_data",
     "cursor_of",
     "deadline",
     "expired",
@@ -39,6 +41,9 @@ __all__ = [
 
 FORMAT = 1
 """The version of a record's layout. A record of a newer one is kept, and its request is anonymous."""
+
+MAX_USER_DATA_BYTES = 65_536
+"""The most that the canonical text of `user_data` may have: it is read with every request."""
 
 TtlType: TypeAlias = Literal["last_access", "last_update", "created"]
 """What `ttl` counts from: seed item F1."""
@@ -120,6 +125,22 @@ class Record(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Record {self.handle} uid={self.uid!r} keys={len(self.data)}>"
+
+
+def as_user_data(user_data: Mapping[str, object] | None) -> bytes:
+    """What the application keeps about a user, as canonical text.
+
+    Raises:
+        ValueRefused: It holds something that cannot be stored; `path` says where.
+        SessionTooLarge: Its text is over `MAX_USER_DATA_BYTES`.
+    """
+    text = encode(dict(user_data or {}), ("user_data",))
+    if len(text) > MAX_USER_DATA_BYTES:
+        raise SessionTooLarge(
+            f"user_data has {len(text)} bytes, more than {MAX_USER_DATA_BYTES}; keep the user's key and look it up",
+            ("user_data",),
+        )
+    return text
 
 
 def as_roles(roles: Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from sojourn.core.attributes import Attributes
 from sojourn.core.changes import AnyPath, Change
 from sojourn.core.diff import difference, renew
 from sojourn.core.intent import Intent
-from sojourn.core.record import Client, Identity, Lifetime, Record, as_client, as_roles, as_uid
+from sojourn.core.record import Client, Identity, Lifetime, Record, as_client, as_roles, as_uid, as_user_data
 from sojourn.core.tokens import Token
 from sojourn.core.values import Fields, decode, encode
 from sojourn.errors import SessionNotFound, SojournError, UsageError, ValueRefused
@@ -179,7 +179,7 @@ class Recording(Attributes, MutableMapping[str, Any]):
         An anonymous session keeps its data. One that belongs to another user is ended as `replaced`, and nothing of
         it is carried over (CVE-2014-0482).
         """
-        kept = encode(dict(user_data or {}), ("user_data",))
+        kept = as_user_data(user_data)
         identity = Identity(as_uid(uid), as_roles(roles), kept, None, None if acting_as is None else as_uid(acting_as))
         stored = None if self._record is None else self._record.uid
         if self.uid not in (None, uid) or stored not in (None, uid):
