@@ -50,7 +50,9 @@ def test_each_error_hints_at_a_status() -> None:
     assert hints == {
         **dict.fromkeys(("SojournError", "UsageError", "ConfigurationError", "AbilityMissing", "SessionError"), 500),
         "ValueRefused": 400,
-        **dict.fromkeys(("SessionNotFound", "SessionExpired", "LoginError", "WrongCredentials"), 401),
+        **dict.fromkeys(
+            ("SessionNotFound", "SessionExpired", "SessionUnreadable", "LoginError", "WrongCredentials"), 401
+        ),
         **dict.fromkeys(("CsrfError", "LimitReached"), 403),
         **dict.fromkeys(("ChangeError", "Conflict", "IdentityChanged", "DocumentConflict"), 409),
         "SessionTooLarge": 413,

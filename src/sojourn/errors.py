@@ -10,7 +10,8 @@ SojournError
 │   └── AbilityMissing                 the store does not declare the ability that the call needs
 ├── SessionError                       the session does not answer as it was asked
 │   ├── SessionNotFound (LookupError)  no such session: never was, ended, or a wrong secret
-│   │   └── SessionExpired             it is still stored, but its lifetime is over (F5)
+│   │   ├── SessionExpired             it is still stored, but its lifetime is over (F5)
+│   │   └── SessionUnreadable          it is stored, but damaged or written by a newer version; it is kept
 │   ├── IdentityChanged                it belongs to another identity than the one that this request loaded
 │   └── LimitReached                   the user has as many sessions as `max_sessions` allows
 ├── LoginError                         a sign-in that was not granted
@@ -47,6 +48,7 @@ __all__ = [
     "SessionExpired",
     "SessionNotFound",
     "SessionTooLarge",
+    "SessionUnreadable",
     "SojournError",
     "StoreCorrupt",
     "StoreError",
@@ -154,6 +156,21 @@ class SessionExpired(SessionNotFound):
     def __init__(self, handle: str, expired_at: int) -> None:
         super().__init__(handle, f"session {handle} has expired. Create a new session.")
         self.expired_at = expired_at
+
+
+class SessionUnreadable(SessionNotFound):
+    """The session is stored, but its row is damaged, or a newer version of Sojourn wrote it. It is kept as it is.
+
+    A request that comes with it is anonymous and keeps its cookie (design 4): during a rolling upgrade it may open at
+    the next process. It can be ended, swept and listed, without its data.
+    """
+
+    def __init__(self, handle: str) -> None:
+        super().__init__(
+            handle,
+            f"session {handle} cannot be read: its row is damaged, or a newer version of Sojourn wrote it. "
+            "Upgrade this process, or end the session.",
+        )
 
 
 class IdentityChanged(SessionError):

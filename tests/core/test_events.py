@@ -16,6 +16,7 @@ from sojourn.core.events import (
     SessionChanged,
     SessionCreated,
     SessionEnded,
+    SessionNotRead,
     SessionRotated,
     TokenReused,
     UserLoggedIn,
@@ -50,6 +51,7 @@ EVENTS: list[AnyEvent] = [
     LoginFailed(id="7", at=1, name="nobody", address="192.0.2.1", locked=True),
     LogoutRequested(id="8", at=1, handle=HANDLE),
     GapNoticed(id="9", at=1),
+    SessionNotRead(id="10", at=1, handle=HANDLE),
 ]
 
 

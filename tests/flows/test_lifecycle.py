@@ -38,6 +38,7 @@ from sojourn.errors import (
     SessionExpired,
     SessionNotFound,
     SessionTooLarge,
+    SessionUnreadable,
     StoreError,
     StoreUnavailable,
     ValueRefused,
@@ -153,7 +154,7 @@ def test_a_malformed_token_asks_nothing(text: str) -> None:
     [
         (None, SessionNotFound),
         (make_record(secret_hash=b"x" * 32), SessionNotFound),
-        (make_record(format=2), SessionNotFound),
+        (make_record(format=2), SessionUnreadable),
         (make_record(last_access=NOW - 1_001), SessionExpired),
     ],
 )

@@ -37,7 +37,7 @@ from sojourn.core.operations import (
     Tailed,
 )
 from sojourn.core.record import Client, Identity, Lifetime, deadline, expired
-from sojourn.errors import ConfigurationError, StoreCorrupt, StoreError, StoreUnavailable, ValueRefused
+from sojourn.errors import ConfigurationError, SessionUnreadable, StoreError, StoreUnavailable, ValueRefused
 from sojourn.stores.opening import open_store
 from sojourn.stores.sqlite import SqliteStore, statements
 from sojourn.stores.sqlite.connections import Patience
@@ -387,12 +387,17 @@ def test_a_damaged_row_is_told_and_can_be_ended_and_swept(path: Path, store: Sql
     store.close()
     peek(path, f"UPDATE sessions SET data = '{{\"a\":' WHERE handle <> '{3:032x}'")
     store = SqliteStore(path)
-    with pytest.raises(StoreCorrupt, match=f"session {1:032x}"):
+    with pytest.raises(SessionUnreadable, match=f"session {1:032x}"):
         store.perform(Load(f"{1:032x}", None, 1_000))
-    with pytest.raises(StoreCorrupt):
+    with pytest.raises(SessionUnreadable):
         store.perform(Apply(f"{1:032x}", 1_000, changes=(Increment(("n",), 1),)))
     assert store.perform(Load(f"{3:032x}", None, 1_000)).uid == "ada"
-    with pytest.raises(StoreCorrupt):
+    assert [(record.uid, bool(record.data)) for record in store.perform(List()).records] == [
+        ("ada", False),
+        ("ada", False),
+        ("ada", True),
+    ]
+    with pytest.raises(SessionUnreadable):
         store.perform(Delete(f"{1:032x}", 1_000, EndReason.EMPTIED, only_empty=True))
     assert store.perform(Delete(f"{1:032x}", 1_000, EndReason.LOGOUT)).event.reason == "logout"
     assert len(store.perform(Sweep(9_000, "me")).ended) == 2

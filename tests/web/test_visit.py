@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from asgi_client import Answer, Browser
 from asgi_site import Site, made_up
-from sojourn.core.events import EndReason, SessionEnded, TokenReused
+from sojourn.core.events import EndReason, SessionEnded, SessionNotRead, TokenReused
+from sojourn.core.operations import Create, Delete
+from sojourn.core.record import FORMAT
 from sojourn.errors import ConfigurationError, IdentityChanged, SessionNotFound, StoreUnavailable, UsageError
 from sojourn.testing import EventRecorder
 from sojourn.web.visit import Conduct, VisitedSession
@@ -793,3 +796,25 @@ def memory_terms() -> Any:
     from sojourn.http.exchange import Terms
 
     return Terms()
+
+
+# What cannot be read ------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_that_cannot_be_read_makes_the_request_anonymous_and_is_kept(site: Site) -> None:
+    """Design 4: newer than ours or damaged; a rolling upgrade signs nobody out."""
+    browser = await site.visitor("ada")
+    assert browser.token is not None
+    handle = browser.token[:32]
+    record = (await site.manager.find(handle)).record
+    assert record is not None
+    await site.store.aperform(Delete(handle, record.created, EndReason.REVOKED))
+    await site.store.aperform(Create(replace(record, format=FORMAT + 1)))
+    recorder = EventRecorder(site.manager)
+    token = browser.token
+    answer = await site.visit(browser, reads)
+    assert (answer.status, answer.cookie, browser.token) == (200, "none", token)
+    assert recorder.one(SessionNotRead).handle == handle
+    late = await site.visit(browser, writes)
+    assert late.cookie == "set", "a write begins a session of its own"
+    assert await site.manager.count() == 2

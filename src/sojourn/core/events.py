@@ -23,6 +23,7 @@ __all__ = [
     "SessionChanged",
     "SessionCreated",
     "SessionEnded",
+    "SessionNotRead",
     "SessionRotated",
     "TokenReused",
     "UserLoggedIn",
@@ -96,6 +97,10 @@ class TokenReused(Event, frozen=True, kw_only=True, tag="token_reused"):
     """A secret that had been rotated away came back: a late request, or a stolen token (promise 6)."""
 
 
+class SessionNotRead(Event, frozen=True, kw_only=True, tag="session_not_read"):
+    """A request's session is damaged or of a newer version: the request was anonymous, the session is kept."""
+
+
 class UserLoggedIn(Event, frozen=True, kw_only=True, tag="user_logged_in"):
     """A session was signed in and stands within the user's limit."""
 
@@ -124,6 +129,7 @@ AnyEvent: TypeAlias = (
     | SessionChanged
     | SessionEnded
     | TokenReused
+    | SessionNotRead
     | UserLoggedIn
     | LoginFailed
     | LogoutRequested

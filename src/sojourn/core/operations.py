@@ -80,6 +80,9 @@ class Load(Op["Record | None"], frozen=True):
 
     With the `secret_hash` of its own secret, and only then, a due touch is noted in the same step: the stored access
     becomes max(stored, now), never on a record that has expired at `now` (F4, F6, FB1). None reads without a trace.
+
+    Raises:
+        SessionUnreadable: It is stored, but damaged.
     """
 
     handle: str
@@ -114,6 +117,7 @@ class Apply(Op[Applied], frozen=True):
 
     Raises:
         SessionNotFound: It has ended.
+        SessionUnreadable: It is damaged, or a newer version wrote it.
         SessionExpired: It is stored, but its lifetime was over at `now`.
         IdentityChanged: Its generation is another one.
         ChangeError, Conflict, ValueRefused, SessionTooLarge: Nothing was applied.

@@ -20,9 +20,9 @@ from sojourn.core.events import (
     session_ended,
 )
 from sojourn.core.operations import Applied, Apply, Delete, Load
-from sojourn.core.record import Record, deadline, expired, proof, touch_due
+from sojourn.core.record import FORMAT, Record, deadline, expired, proof, touch_due
 from sojourn.core.values import Fields, size
-from sojourn.errors import IdentityChanged, SessionExpired, SessionNotFound, SessionTooLarge
+from sojourn.errors import IdentityChanged, SessionExpired, SessionNotFound, SessionTooLarge, SessionUnreadable
 
 __all__ = ["apply", "changed_keys", "delete", "due_after", "touched"]
 
@@ -40,11 +40,13 @@ def apply(record: Record | None, op: Apply) -> Applied:
     """What an `Apply` does to a record.
 
     Raises:
-        SessionNotFound, SessionExpired, IdentityChanged: As `Apply` says.
+        SessionNotFound, SessionUnreadable, SessionExpired, IdentityChanged: As `Apply` says.
         ChangeError, Conflict, ValueRefused, SessionTooLarge: A command or value was refused; nothing changes.
     """
     if record is None:
         raise SessionNotFound(op.handle)
+    if record.format > FORMAT:
+        raise SessionUnreadable(op.handle)
     if expired(record, op.now):
         raise SessionExpired(op.handle, deadline(record) or 0)
     if op.generation is not None and op.generation != record.generation:

@@ -49,6 +49,7 @@ from sojourn.errors import (
     SessionExpired,
     SessionNotFound,
     SessionTooLarge,
+    SessionUnreadable,
     StoreError,
     StoreUnavailable,
     ValueRefused,
@@ -125,8 +126,10 @@ def proven(policy: Policy, now: int, token: Token, *, touch: bool = True) -> Flo
     """The record that a token opens, with a due touch noted unless `touch` is off; raises as `opened`."""
     presented = secret_hash(token.secret)
     record = yield from Load(token.handle, presented if touch else None, now)
-    if record is None or record.format > FORMAT:
+    if record is None:
         raise SessionNotFound(token.handle)
+    if record.format > FORMAT:
+        raise SessionUnreadable(token.handle)
     shown = proof(record, presented)
     if shown == "reused":
         yield from _reused(policy, now, record)

@@ -12,14 +12,23 @@ from msgspec import Struct
 
 from sojourn.core.apply import apply
 from sojourn.core.changes import Change
+from sojourn.core.events import SessionNotRead
 from sojourn.core.intent import Intent
 from sojourn.core.operations import Announce, Append, Flow, Load, StoreOp
 from sojourn.core.record import Identity, Record, expired, proof, touch_due
 from sojourn.core.session import Recording
 from sojourn.core.tokens import Token
-from sojourn.errors import ChangeError, IdentityChanged, SessionNotFound, StoreError, StoreUnavailable, ValueRefused
+from sojourn.errors import (
+    ChangeError,
+    IdentityChanged,
+    SessionNotFound,
+    SessionUnreadable,
+    StoreError,
+    StoreUnavailable,
+    ValueRefused,
+)
 from sojourn.flows import lifecycle
-from sojourn.flows.policy import Entropy, Policy
+from sojourn.flows.policy import Entropy, Policy, announce
 
 __all__ = ["JUST_NOW_MS", "Found", "LateWrites", "OnStoreError", "allow", "commit", "finish", "is_settled", "look_up"]
 
@@ -42,6 +51,7 @@ class Found(Struct, frozen=True):
         token: Its token, where there is a record.
         rotated: The living session whose former secret the token holds, rotated away just now: another response is
             bringing the new token, so this one leaves the client's cookie alone.
+        is_unreadable: The session is kept for a process that can read it, and so is its cookie.
         failure: Why the store could not be asked, where the application chose anonymous reads.
     """
 
@@ -49,11 +59,12 @@ class Found(Struct, frozen=True):
     token: Token | None = None
     rotated: Record | None = None
     failure: StoreError | None = None
+    is_unreadable: bool = False
 
     @property
     def keep_cookie(self) -> bool:
         """Whether the client's cookie is to be left alone although it opened nothing."""
-        return self.rotated is not None or self.failure is not None
+        return self.rotated is not None or self.failure is not None or self.is_unreadable
 
 
 def look_up(policy: Policy, now: int, token: Token, on_store_error: OnStoreError, *, touch: bool) -> Flow[Asked, Found]:
@@ -69,6 +80,9 @@ def look_up(policy: Policy, now: int, token: Token, on_store_error: OnStoreError
     """
     try:
         record = yield from lifecycle.proven(policy, now, token, touch=touch)
+    except SessionUnreadable:
+        yield from announce(SessionNotRead(id=f"{token.handle}-not-read-{now}", at=now, handle=token.handle))
+        return Found(is_unreadable=True)
     except SessionNotFound as error:
         return (yield from _late(now, token)) if error.is_reused else Found()
     except StoreUnavailable as error:

@@ -8,7 +8,7 @@ from sojourn.core.events import AnyEvent, SessionEnded, decode_event, encode_eve
 from sojourn.core.operations import Document
 from sojourn.core.record import Client, Lifetime, Record
 from sojourn.core.values import join, split
-from sojourn.errors import StoreCorrupt, ValueRefused
+from sojourn.errors import SessionUnreadable, ValueRefused
 from sojourn.stores.sqlite.database import Row
 
 __all__ = ["HANDING_OVER_MS", "document_of", "event_of", "event_row", "record_of", "row_of", "without_texts"]
@@ -54,7 +54,7 @@ def record_of(row: Row) -> Record:
     """The record of a row; columns after those of `statements.COLUMNS` are left alone.
 
     Raises:
-        StoreCorrupt: A text in it is damaged.
+        SessionUnreadable: A text in it is damaged.
     """
     # fmt: off
     (handle, secret_hash, created, last_access, last_update, ttl_ms, ttl_type, absolute_ms, touch_ms, data, uid, roles,
@@ -81,7 +81,7 @@ def record_of(row: Row) -> Record:
             form,
         )
     except (ValueRefused, msgspec.MsgspecError) as error:
-        raise StoreCorrupt(f"session {handle}: its row is damaged; end the session to get rid of it") from error
+        raise SessionUnreadable(handle) from error
 
 
 def without_texts(row: Row) -> Row:
@@ -96,16 +96,12 @@ def event_row(event: AnyEvent, owner: str | None = None) -> Row:
     return event.id, event.at, encode_event(event).decode(), owner, lease, int(waiting)
 
 
-def event_of(text: str) -> AnyEvent:
-    """The event of an outbox row.
-
-    Raises:
-        StoreCorrupt: The text is no event that this version knows.
-    """
+def event_of(text: str) -> AnyEvent | None:
+    """The event of an outbox row; None if this version does not know it, as during a rolling upgrade."""
     try:
         return decode_event(text)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise StoreCorrupt("the outbox holds an event that this version cannot read; upgrade, or delete it") from error
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def document_of(row: Row) -> Document:

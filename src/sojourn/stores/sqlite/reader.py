@@ -33,9 +33,10 @@ from sojourn.core.operations import (
     Tailed,
 )
 from sojourn.core.record import Record, cursor_of, parse_cursor
+from sojourn.errors import SessionUnreadable
 from sojourn.stores.sqlite import statements as sql
-from sojourn.stores.sqlite.codec import document_of, event_of, record_of
-from sojourn.stores.sqlite.database import Database
+from sojourn.stores.sqlite.codec import document_of, event_of, record_of, without_texts
+from sojourn.stores.sqlite.database import Database, Row
 
 __all__ = ["READS", "TO_WRITE", "Read", "event_cursor"]
 
@@ -81,8 +82,15 @@ def _list(connection: Database, op: List) -> Page:
         "limit": op.limit + 1,  # one more shows whether there is a next page
     }
     rows = connection.execute(_PAGES[op.uid is not None, op.newest_first], values).fetchall()
-    records = tuple([record_of(row) for row in rows[: op.limit]])
+    records = tuple([_listed(row) for row in rows[: op.limit]])
     return Page(records, cursor_of(records[-1]) if len(rows) > op.limit and records else None)
+
+
+def _listed(row: Row) -> Record:
+    try:
+        return record_of(row)
+    except SessionUnreadable:
+        return record_of(without_texts(row))  # one damaged row must hide neither the others nor itself
 
 
 def _count(connection: Database, op: Count) -> int:
@@ -97,8 +105,9 @@ def _tail(connection: Database, op: Tail) -> Tailed:
     rows = connection.execute(sql.TAIL, (op.cursor, op.limit)).fetchall()
     # Asked afterwards: what is forgotten between the two statements is told as a gap that may be none, never missed.
     forgotten = _number(connection, sql.FORGOTTEN)
-    events = tuple([event_of(text) for _, text in rows])
-    return Tailed(events, rows[-1][0] if rows else op.cursor, op.cursor < forgotten)
+    known = tuple([event for _, text in rows if (event := event_of(text)) is not None])
+    gap = op.cursor < forgotten or len(known) < len(rows)  # a newer version's event is missed here, and said to be
+    return Tailed(known, rows[-1][0] if rows else op.cursor, gap)
 
 
 def _load_document(connection: Database, op: LoadDocument) -> Document | None:

@@ -31,7 +31,7 @@ from sojourn.core.operations import (
 )
 from sojourn.core.record import Record, deadline
 from sojourn.core.values import join
-from sojourn.errors import StoreCorrupt
+from sojourn.errors import SessionUnreadable
 from sojourn.stores.sqlite import statements as sql
 from sojourn.stores.sqlite.codec import event_of, event_row, record_of, row_of, without_texts
 from sojourn.stores.sqlite.database import Database
@@ -89,7 +89,7 @@ def _delete(connection: Database, op: Delete) -> Ended | None:
         return None
     try:
         record = record_of(rows[0])
-    except StoreCorrupt:
+    except SessionUnreadable:
         if op.only_empty:
             raise
         record = record_of(without_texts(rows[0]))  # a damaged session can still be ended
@@ -136,10 +136,13 @@ def _append_rows(connection: Database, rows: Iterable[tuple[Any, ...]]) -> None:
 
 def _claim(connection: Database, op: Claim) -> tuple[AnyEvent, ...]:
     rows = connection.execute(sql.CLAIMABLE, (op.now, op.limit)).fetchall()
-    events = tuple([event_of(text) for _, text in rows])
-    for cursor, _text in rows:
-        connection.execute(sql.CLAIM, (op.owner, op.now + op.lease_ms, cursor))
-    return events
+    claimed: list[AnyEvent] = []
+    for cursor, text in rows:
+        event = event_of(text)
+        if event is not None:  # else it is left to a process that can read it
+            connection.execute(sql.CLAIM, (op.owner, op.now + op.lease_ms, cursor))
+            claimed.append(event)
+    return tuple(claimed)
 
 
 def _acknowledge(connection: Database, op: Acknowledge) -> None:
