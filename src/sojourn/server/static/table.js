@@ -139,6 +139,8 @@ export function end(handle, reason) {
   refresh();
   if (!row || row.ended) return;
   row.ended = true;
+  facts.count = Math.max(0, facts.count - 1); // at once; the answer to the refresh corrects it
+  on.loaded();
   row.tr.classList.remove("new");
   row.tr.classList.add("ended");
   for (const button of row.tr.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
