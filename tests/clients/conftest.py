@@ -39,6 +39,13 @@ def _node() -> tuple[str, list[str]] | None:
     return None if wheel_node is None or not script.exists() else (wheel_node, [wheel_node, str(script)])
 
 
+def _npm_environment() -> dict[str, str]:
+    """npm trusts its own list of authorities; the system's is what pip and apt go by, so npm shall too."""
+    bundles = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+    bundle = next((path for path in bundles if Path(path).exists()), None)
+    return {**({} if bundle is None else {"NODE_EXTRA_CA_CERTS": bundle}), **clean_environment()}
+
+
 @pytest.fixture(scope="module")
 def run_node(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Runs a script in a folder where `packages` are installed, unchanged, from npm; answers what it printed."""
@@ -58,10 +65,11 @@ def run_node(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
                 capture_output=True,
                 text=True,
                 timeout=INSTALL_S,
+                env=_npm_environment(),
                 check=False,
             )
             if done.returncode != 0:
-                pytest.skip(f"{MISSING}npm registry ({', '.join(sorted(missing))})")
+                pytest.skip(f"{MISSING}npm registry ({', '.join(sorted(missing))}); npm said: {done.stderr[:300]}")
             installed.update(missing)
         path = folder / "script.mjs"
         path.write_text(script, encoding="utf-8")

@@ -21,9 +21,13 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium with an empty profile."""
+    """Chromium with an empty profile.
+
+    For one module only: Playwright's synchronous interface keeps an event loop running in this thread, and tests of
+    other modules bring loops of their own.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -39,7 +43,7 @@ def shoot(request: pytest.FixtureRequest) -> Any:
     name = request.node.name.removeprefix("test_").replace("[", "-").rstrip("]")
 
     def take(page: Any, stage: str) -> Path:
-        path = SCREENSHOTS / f"{name[:40]}-{stage}.png"
+        path = SCREENSHOTS / f"{name}-{stage}.png"
         page.screenshot(path=path, full_page=True)
         return path
 
