@@ -99,7 +99,7 @@ export class Stream {
 
   /** @param {any} event */
   hear(event) {
-    if (event.id) {
+    if (event.id && event.event !== "gap_noticed") { // each gap is its own, whatever its id
       if (this.told.has(event.id)) return;
       this.told.add(event.id);
       if (this.told.size > 5000) this.told.delete(this.told.values().next().value ?? "");

@@ -24,7 +24,7 @@ export const now = () => Date.now() + ahead;
 const UNITS = [["day", 86400000], ["hour", 3600000], ["minute", 60000], ["second", 1000]];
 
 /**
- * "12 s ago", "in 3 d" and "just now".
+ * "12s ago", "in 3d" and "just now".
  * @param {number} at
  * @returns {string}
  */
@@ -32,7 +32,9 @@ export function near(at) {
   const away = at - now();
   for (const [unit, ms] of UNITS) {
     // Two of a unit at least below a day: "90 min" says more than "1 h".
-    if (Math.abs(away) >= (unit === "hour" ? 2 * ms : ms)) return relative.format(Math.trunc(away / ms), unit);
+    if (Math.abs(away) < (unit === "hour" ? 2 * ms : ms)) continue;
+    // What is past is counted in whole units; what is left is rounded, else 14 days would read 13 at once.
+    return relative.format(away < 0 ? Math.ceil(away / ms) : Math.round(away / ms), unit);
   }
   return "just now";
 }

@@ -52,7 +52,7 @@ function fill(s) {
       row("Roles", s.roles.join(", ") || "none"),
       row("Device", device(s.client)),
       row("Address", s.client.ip ?? "unknown"),
-      row("Program", s.client.user_agent ?? "unknown"),
+      row("User agent", s.client.user_agent ?? "unknown"),
       row("Began", moment(s.created)),
       row("Last seen", moment(s.last_access)),
       row("Last change", moment(s.last_update)),

@@ -15,15 +15,15 @@ import { bytes, device, left, now, time } from "./format.js";
 export function makeRow(session, on) {
   const name = h("span.name");
   const mark = h("span.badge");
-  const open = h("button.open", { type: "button" }, name, h("code", {}, session.handle.slice(0, 8)));
+  const open = h("button.open", { type: "button" }, h("span.who", {}, name, mark), h("code", {}, session.handle.slice(0, 8)));
   const where = h("span");
   const ip = h("span.muted.ip");
   const began = h("td.wider", {}, time(session.created));
   const seen = h("td");
   const ends = h("td.wide");
   const size = h("td.wider.number");
-  const revoke = h("button.danger.small", { type: "button", "aria-haspopup": "dialog" }, "Revoke");
-  const tr = h("tr", {}, h("th", { scope: "row" }, open, mark), h("td.wide", {}, where, ip), began, seen, ends, size,
+  const revoke = h("button.revoke.small", { type: "button", "aria-haspopup": "dialog" }, "Revoke");
+  const tr = h("tr", {}, h("th", { scope: "row" }, open), h("td.wide", {}, where, ip), began, seen, ends, size,
     h("td.act", {}, revoke));
   tr.dataset.handle = session.handle;
   /** @type {Row} */
