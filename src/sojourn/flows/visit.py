@@ -15,9 +15,9 @@ from sojourn.core.changes import Change
 from sojourn.core.events import SessionNotRead
 from sojourn.core.intent import Intent
 from sojourn.core.operations import Announce, Append, Flow, Load, StoreOp
-from sojourn.core.record import Identity, Record, expired, proof, touch_due
+from sojourn.core.record import FORMAT, Identity, Record, expired, proof, touch_due
 from sojourn.core.session import Recording
-from sojourn.core.tokens import Token
+from sojourn.core.tokens import Token, secret_hash
 from sojourn.errors import (
     ChangeError,
     IdentityChanged,
@@ -30,7 +30,18 @@ from sojourn.errors import (
 from sojourn.flows import lifecycle
 from sojourn.flows.policy import Entropy, Policy, announce
 
-__all__ = ["JUST_NOW_MS", "Found", "LateWrites", "OnStoreError", "allow", "commit", "finish", "is_settled", "look_up"]
+__all__ = [
+    "JUST_NOW_MS",
+    "Found",
+    "LateWrites",
+    "OnStoreError",
+    "allow",
+    "commit",
+    "finish",
+    "is_settled",
+    "known_at_once",
+    "look_up",
+]
 
 Asked: TypeAlias = "StoreOp | Announce"
 LateWrites: TypeAlias = Literal["drop", "raise"]
@@ -67,6 +78,9 @@ class Found(Struct, frozen=True):
         return self.rotated is not None or self.failure is not None or self.is_unreadable
 
 
+_NOBODY = Found()
+
+
 def look_up(policy: Policy, now: int, token: Token, on_store_error: OnStoreError, *, touch: bool) -> Flow[Asked, Found]:
     """Open the session of a presented token; one that opens nothing makes the request anonymous, never an error.
 
@@ -90,6 +104,18 @@ def look_up(policy: Policy, now: int, token: Token, on_store_error: OnStoreError
             return Found(failure=error)
         raise
     return Found(record, token)
+
+
+def known_at_once(record: Record | None, token: Token, now: int) -> Found | None:
+    """What `look_up` comes to where the loaded record alone says so, as nearly always; None where it has more to ask.
+
+    For stores that answer in place: there the generators would cost more than the read.
+    """
+    if record is None:
+        return _NOBODY
+    if record.format > FORMAT or proof(record, secret_hash(token.secret)) != "valid":
+        return None
+    return _NOBODY if expired(record, now) else Found(record, token)
 
 
 def _late(now: int, token: Token) -> Flow[Asked, Found]:

@@ -109,7 +109,9 @@ class SessionMiddleware:
             if stage == "before" and message["type"] in _BEGINS:
                 is_failed = message.get("status", 200) >= 500
                 if session.is_used:
-                    message = await _begin(session, message, drop=is_failed)
+                    if is_failed or not session.is_settled():
+                        await session.finish(drop=is_failed)
+                    message = _told(session, message)
                 session.stage = "during" if message["type"] == "http.response.start" else "after"
             elif stage == "during" and not message.get("more_body"):
                 session.stage = "after"
@@ -143,8 +145,7 @@ class SessionMiddleware:
             await self.manager.aclose()
 
 
-async def _begin(session: VisitedSession, message: Message, *, drop: bool) -> Message:
-    await session.finish(drop=drop)
+def _told(session: VisitedSession, message: Message) -> Message:
     headers: Headers = list(message.get("headers") or ())
     session.write_headers(headers)
     return {**message, "headers": headers}  # the application's own may be a constant that other requests share

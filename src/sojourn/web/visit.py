@@ -8,12 +8,14 @@ before the handler. From then on it is as quick as any session.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from sojourn.async_manager import AsyncSessionManager
 from sojourn.core.changes import Change
-from sojourn.core.operations import Announce, Append, StoreOp
+from sojourn.core.operations import Announce, Append, Load, StoreOp
 from sojourn.core.session import Recording
+from sojourn.core.tokens import Token
 from sojourn.drive import drive
 from sojourn.errors import ConfigurationError, SojournError, StoreError, UsageError
 from sojourn.faces import AsyncSession
@@ -169,12 +171,20 @@ class VisitedSession(AsyncSession):
         if found is None and token is not None:
             if not manager.store.embedded:
                 raise UsageError("the session is not loaded: `await session.load()` first, or load='eager'")
-            look = visit.look_up(manager.policy, now, token, self._conduct.on_store_error, touch=False)
-            found = drive(look, self._perform_in_place)
+            found = self._look_in_place(token, now)
         self._found = found = found or _NOBODY
         self._is_filled = True
         # AsyncSession.__init__ would set `_means` again, which is there; Recording's fills the rest.
         super(AsyncSession, self).__init__(found.record, found.token)
+
+    def _look_in_place(self, token: Token, now: int) -> Found:
+        manager = self.manager
+        with suppress(StoreError):  # the flow asks again, and knows what a failure means here
+            found = visit.known_at_once(manager.store.perform(Load(token.handle, None, now)), token, now)
+            if found is not None:
+                return found
+        look = visit.look_up(manager.policy, now, token, self._conduct.on_store_error, touch=False)
+        return drive(look, self._perform_in_place)
 
     def _perform_in_place(self, op: StoreOp | Announce) -> Any:
         if isinstance(op, (Append, Announce)):  # writes and handlers are awaited when the request is finished
@@ -275,6 +285,15 @@ class VisitedSession(AsyncSession):
     def has_new_token(self) -> bool:
         """Whether the client's token is another one by now, so that only this response can tell it."""
         return self._is_filled and self._token is not None and self._token is not self._read().token
+
+    def is_settled(self) -> bool:
+        """Whether `finish` has nothing to do, as where a request only read: asked first, it saves the awaiting."""
+        if not self._is_filled:
+            return True
+        try:
+            return not self._noticed and self._error is None and visit.is_settled(self, self._now)
+        except SojournError:  # `finish` will meet it too, and note it
+            return False
 
     async def finish(self, *, drop: bool = False) -> None:
         """Commit, or note the access, once the handler is done; nothing if nobody looked.
