@@ -145,5 +145,6 @@ def test_the_page_keeps_trying_when_the_server_is_gone(browser: Any, shoot: Any,
         page.wait_for_selector("#rows tr .badge.own")
         server.stop()
         page.wait_for_selector("#banner:not([hidden])", timeout=15_000)
+        check(page)
         shoot(page, "offline")
         page.close()

@@ -83,6 +83,8 @@ def test_the_main_job(browser: Any, shoot: Any, tmp_path: Path) -> None:
         console.click("#ask-yes")
         listener.wait_for_function("() => window.told.some(([kind]) => kind === 'ended')", timeout=1_000)
         assert listener.evaluate("window.told.at(-1)") == ["ended", {"reason": "revoked"}]
+        console.wait_for_function("() => document.querySelector('#n-live').textContent === '1'")
+        assert console.inner_text("#n-live-note") == "1 user signed in", "both numbers change at once"
         shoot(console, "4-revoked")
         console.wait_for_selector(f"#rows tr[data-handle='{handle}']", state="detached")
         assert console.locator("#feed li").count() >= 2

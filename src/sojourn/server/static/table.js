@@ -96,15 +96,15 @@ function take(answer, all) {
   loadedOnce = true;
   facts.count = all.count;
   facts.alone = all.count === 1 && all.sessions[0]?.current;
-  if (!filter) overview(answer);
+  if (!filter) countLoaded();
   settle();
   on.loaded();
 }
 
-/** @param {any} answer */
-function overview(answer) {
+/** Counts users and what ends soon over the rows; users only if no further page hides some. */
+function countLoaded() {
   const live = [...rows.values()].filter((row) => !row.ended).map((row) => row.session);
-  facts.users = answer.next ? null : new Set(live.map((s) => s.uid).filter(Boolean)).size;
+  facts.users = next !== null ? null : new Set(live.map((s) => s.uid).filter(Boolean)).size;
   facts.ending = live.filter((s) => s.expires_at !== null && s.expires_at < now() + 3600000).length;
 }
 
@@ -140,6 +140,7 @@ export function end(handle, reason) {
   if (!row || row.ended) return;
   row.ended = true;
   facts.count = Math.max(0, facts.count - 1); // at once; the answer to the refresh corrects it
+  if (!filter) countLoaded();
   on.loaded();
   row.tr.classList.remove("new");
   row.tr.classList.add("ended");
