@@ -30,9 +30,14 @@ CONTRASTS = """() => {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    if (element.closest(":disabled, [aria-disabled=true]")) continue; // WCAG asks nothing of these
+    let opacity = 1; // getComputedStyle's colours know nothing of it
+    for (let e = element; e; e = e.parentElement) opacity *= Number(getComputedStyle(e).opacity);
+    if (!opacity) continue; // the toast, before its first words
     const style = getComputedStyle(element);
     const back = ground(element);
-    const [a, b] = [light(over(numbers(style.color), back)), light(back)].sort((x, y) => y - x);
+    const ink = over([...over(numbers(style.color), back), opacity], back);
+    const [a, b] = [light(ink), light(back)].sort((x, y) => y - x);
     const size = parseFloat(style.fontSize), bold = Number(style.fontWeight) >= 700;
     found.push([(a + 0.05) / (b + 0.05), size >= 24 || (bold && size >= 18.66) ? 3 : 4.5,
       walker.currentNode.data.trim().slice(0, 40)]);
