@@ -211,6 +211,12 @@ class ForgetsThePreviousHash(AppliesAs):
         return replace(applied, record=replace(applied.record, previous_hash=None))
 
 
+@broken("rotations_of_one_secret_do_not_both_stand")
+class RotatesWhateverTheSecret(MemoryStore):
+    def _apply(self, op: Apply) -> Applied:
+        return super()._apply(replace(op, old_hash=None))
+
+
 @broken("identity_changes_raise_the_generation", "identities_let_one_through")
 class NeverRaisesTheGeneration(AppliesAs):
     def after(self, before: Record, applied: Applied, op: Apply) -> Applied:

@@ -156,7 +156,7 @@ def test_no_message_repr_log_or_event_holds_a_secret(harvest: Harvest) -> None:
     clock.advance("15 days")
     harvest.fail(lambda: sessions.open(new))
     harvest.fail(lambda: session.apply(increment("m")))
-    clock.set(clock.now - 15 * 86_400_000)
+    clock.set(clock.now - 15 * 86_400_000 + 60_001)
     harvest.fail(lambda: sessions.open(old))  # ends the session as token_reused
     harvest.fail(lambda: sessions.open(new))
     harvest.gather(session, *events.events, *[sojourn.core.events.encode_event(event) for event in events])

@@ -19,6 +19,7 @@ from sojourn import (
     CsrfError,
     EndReason,
     GapNoticed,
+    IdentityChanged,
     LimitReached,
     SessionChanged,
     SessionCreated,
@@ -27,6 +28,7 @@ from sojourn import (
     SessionManager,
     SessionNotFound,
     SessionTooLarge,
+    StoreFull,
     StoreUnavailable,
     UsageError,
     UserLoggedIn,
@@ -36,6 +38,7 @@ from sojourn import (
     pop_first,
     take,
 )
+from sojourn.core.operations import Apply
 from sojourn.options import make_lifetime
 from sojourn.stores.memory import MemoryStore
 from sojourn.testing import EventRecorder, FakeClock
@@ -310,6 +313,72 @@ def test_regenerate_carries_nothing_over_from_a_session_that_was_ended_elsewhere
     sessions.revoke(other)
     other.regenerate()  # without data there is nothing that could come back
     assert dict(other) == {}
+
+
+def test_refresh_shows_nothing_of_a_sign_in_to_who_held_the_former_token(make: Make) -> None:
+    """Promise 6: a socket's object that outlives a sign-in is no way around the rotation."""
+    sessions = make()
+    token = token_of(sessions.create({"n": 0}))
+    former, victim = sessions.open(token), sessions.open(token)
+    victim.sign_in("victim")
+    victim["card"] = "4111"
+    victim.commit()
+    with pytest.raises(SessionNotFound):
+        former.refresh()
+    assert (former.ended, former.uid, dict(former)) == (True, None, {})
+
+
+def test_of_two_rotations_of_one_token_one_is_refused(make: Make) -> None:
+    sessions = make()
+    token = token_of(sessions.create({"n": 0}))
+    one, other = sessions.open(token), sessions.open(token)
+    one.rotate()
+    one.commit()
+    other.rotate()
+    with pytest.raises(IdentityChanged):
+        other.commit()
+    assert sessions.open(token_of(one)).handle == one.handle
+
+
+def test_regenerate_keeps_what_others_wrote_meanwhile(make: Make) -> None:
+    sessions = make()
+    session = sessions.create({"n": 0})
+    other = sessions.open(token_of(session))
+    other.increment("n")
+    other.commit()
+    session["mine"] = True
+    session.regenerate(keep=True)
+    assert dict(session) == {"n": 1, "mine": True}
+
+
+def test_a_check_on_a_new_session_holds_at_once() -> None:
+    session = SessionManager().new()
+    session["a"] = 1
+    with pytest.raises(Conflict):
+        session.check("k", 5)
+    session.check("a", 1)
+    session.commit()
+
+
+def test_a_full_store_loses_nothing_that_is_committed_again() -> None:
+    class Full(MemoryStore):
+        is_full = False
+
+        def perform(self, op: Any) -> Any:
+            if self.is_full and isinstance(op, Apply):
+                raise StoreFull("no room; nothing was done")
+            return super().perform(op)
+
+    store = Full()
+    sessions = SessionManager(store)
+    session = sessions.create({"a": 1})
+    store.is_full = True
+    session["b"] = 2
+    with pytest.raises(StoreFull):
+        session.commit()
+    store.is_full = False
+    session.commit()
+    assert dict(sessions.open(token_of(session))) == {"a": 1, "b": 2}
 
 
 def test_another_user_gets_another_session(make: Make) -> None:

@@ -422,11 +422,11 @@ def test_forget_leaves_nothing() -> None:
 def test_detach_keeps_the_data_without_touching_the_record() -> None:
     record = make_record({"a": 1})
     session = Recording(record)
-    session.detach(keep=True)
+    session.detach(dict(session.texts()))
     session["b"] = 2
     assert dict(session) == {"a": 1, "b": 2}
     assert record.data == {"a": b"1"}
-    session.detach(keep=False)
+    session.detach({})
     assert dict(session) == {}
     assert session.is_new
 

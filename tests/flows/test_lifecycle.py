@@ -523,7 +523,7 @@ def test_regenerate_begins_an_anonymous_session_in_its_place(keep: bool, data: d
     session = open_({"a": 1, "b": []}, uid="luca", client=Client(label="phone"))
     session["b"].append(2)
     session.rotate()
-    old = make_record(uid="luca")
+    old = make_record({"a": 1, "b": []}, uid="luca")
     _, asked = play(
         lifecycle.regenerate(session, POLICY, NOW, entropy, keep=keep),
         *((Delete, stored(old)), (Delist, None), *ACKED, (Create, True), (Announce, None)),
@@ -546,7 +546,7 @@ def test_regenerate_that_fails_half_way_loses_nothing() -> None:
     with pytest.raises(StoreUnavailable):
         play(
             lifecycle.regenerate(session, POLICY, NOW, entropy, keep=True),
-            *((Delete, stored(make_record())), *ACKED, (Create, DOWN)),
+            *((Delete, stored(make_record({"a": 1}))), *ACKED, (Create, DOWN)),
         )
     _, asked = play(commit(session), (Create, True), (Announce, None))
     assert decode_fields(asked[0].record.data) == {"a": 1, "b": 2}

@@ -708,6 +708,9 @@ async def test_where_a_reuse_ends_the_session_the_cookie_is_cleared(site: Site) 
     site.manager.policy = replace(site.manager.policy, on_reuse="end")
     events = EventRecorder(site.manager)
     browser, former = await rotated(site)
+    assert (await site.visit(former, reads)).cookie == "none", "a request that was under way ends nothing"
+    await site.manager.open(browser.token or "")
+    site.clock.advance("1 min", ms=1)
     assert (await site.visit(former, reads)).cookie == "cleared"
     assert events.one(SessionEnded).reason is EndReason.TOKEN_REUSED
     with pytest.raises(SessionNotFound):

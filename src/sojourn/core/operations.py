@@ -108,6 +108,7 @@ class Apply(Op[Applied], frozen=True):
         changes: Applied in order, all or nothing.
         touch_only: Note an access, and nothing else: last_update stays.
         new_hash: The hash of a new secret: rotate.
+        old_hash: Rotate only while this is the secret's hash; of two rotations at once one is refused.
         identity: Sign in, over or out; raises the generation.
         lifetime: Replace it.
         client: Replace it.
@@ -119,7 +120,7 @@ class Apply(Op[Applied], frozen=True):
         SessionNotFound: It has ended.
         SessionUnreadable: It is damaged, or a newer version wrote it.
         SessionExpired: It is stored, but its lifetime was over at `now`.
-        IdentityChanged: Its generation is another one.
+        IdentityChanged: Its generation, or the secret to be rotated away, is another one.
         ChangeError, Conflict, ValueRefused, SessionTooLarge: Nothing was applied.
     """
 
@@ -129,6 +130,7 @@ class Apply(Op[Applied], frozen=True):
     changes: tuple[Change, ...] = ()
     touch_only: bool = False
     new_hash: bytes | None = None
+    old_hash: bytes | None = None
     identity: Identity | None = None
     lifetime: Lifetime | None = None
     client: Client | None = None

@@ -102,6 +102,7 @@ class Record(Struct, frozen=True):
         previous_hash: The hash before the last rotation, so that its coming back is noticed (`TokenReused`).
         data: Canonical texts by top-level key.
         generation: Raised whenever the identity changes; a write must name the one it loaded.
+        rotated_at: When that rotation was, in milliseconds.
         seq: The number of this session's last event.
     """
 
@@ -122,6 +123,7 @@ class Record(Struct, frozen=True):
     previous_hash: bytes | None = None
     seq: int = 0
     format: int = FORMAT
+    rotated_at: int | None = None
 
     def __repr__(self) -> str:
         return f"<Record {self.handle} uid={self.uid!r} keys={len(self.data)}>"

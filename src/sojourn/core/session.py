@@ -162,7 +162,10 @@ class Recording(Attributes, MutableMapping[str, Any]):
     def check(self, path: AnyPath, value: object) -> None:
         """Let the commit fail with `Conflict`, and apply nothing, unless the stored value is this one."""
         self._note_alterations()
-        self._changes.append(commands.check(path, value))
+        change = commands.check(path, value)
+        if self._record is None:  # nothing is stored that it could be held against later
+            _ = apply(self._texts, (change,))
+        self._changes.append(change)
 
     # Intents: what is to happen to the session itself, at commit ----------------------------------------------------
 
@@ -326,9 +329,8 @@ class Recording(Attributes, MutableMapping[str, Any]):
         self._forget_values()
         self._texts = {} if self._record is None else self._record.data
 
-    def detach(self, *, keep: bool) -> None:
-        """Become a session that no store holds, with the data that it shows now or with none; nothing is recorded."""
-        texts = dict(self._texts) if keep else {}
+    def detach(self, texts: Fields) -> None:
+        """Become a session that no store holds, with this data; nothing is recorded."""
         self.ended, self._record, self._token = False, None, None
         self.drop_changes()
         self._texts = texts

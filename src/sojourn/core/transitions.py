@@ -21,6 +21,7 @@ from sojourn.core.events import (
 )
 from sojourn.core.operations import Applied, Apply, Delete, Load
 from sojourn.core.record import FORMAT, Record, deadline, expired, proof, touch_due
+from sojourn.core.tokens import proves
 from sojourn.core.values import Fields, size
 from sojourn.errors import IdentityChanged, SessionExpired, SessionNotFound, SessionTooLarge, SessionUnreadable
 
@@ -51,6 +52,8 @@ def apply(record: Record | None, op: Apply) -> Applied:
         raise SessionExpired(op.handle, deadline(record) or 0)
     if op.generation is not None and op.generation != record.generation:
         raise IdentityChanged(op.handle)
+    if op.new_hash is not None and op.old_hash is not None and not proves(op.old_hash, record.secret_hash):
+        raise IdentityChanged(op.handle)
     last_access = max(record.last_access, op.now)
     if op.touch_only:
         return Applied(replace(record, last_access=last_access))
@@ -62,7 +65,7 @@ def apply(record: Record | None, op: Apply) -> Applied:
         )
     after = replace(record, data=data, last_access=last_access, last_update=max(record.last_update, op.now))
     if op.new_hash is not None:
-        after = replace(after, secret_hash=op.new_hash, previous_hash=record.secret_hash)
+        after = replace(after, secret_hash=op.new_hash, previous_hash=record.secret_hash, rotated_at=op.now)
     if (who := op.identity) is not None:
         after = replace(
             after,

@@ -11,53 +11,56 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from sojourn.core.apply import Answers
+from sojourn.core.apply import Answers, apply
 from sojourn.core.changes import Change
-from sojourn.core.events import EndReason, TokenReused, event_id, session_created
+from sojourn.core.events import EndReason, session_created
 from sojourn.core.intent import Intent
 from sojourn.core.operations import (
-    Ability,
     Announce,
-    Append,
     Apply,
     Create,
     Delete,
+    Ended,
     Flow,
-    Load,
     StoreOp,
 )
 from sojourn.core.record import (
-    FORMAT,
     Client,
     Identity,
     Lifetime,
     Record,
     as_client,
-    deadline,
-    expired,
-    is_handle,
-    proof,
 )
 from sojourn.core.session import Recording
-from sojourn.core.tokens import Token, make_handle, make_token, parse_token, secret_hash
+from sojourn.core.tokens import Token, make_handle, make_token, secret_hash
 from sojourn.core.values import Fields, size
 from sojourn.errors import (
     ChangeError,
     IdentityChanged,
     LimitReached,
     OutcomeUnknown,
-    SessionExpired,
     SessionNotFound,
     SessionTooLarge,
     SessionUnreadable,
     StoreError,
-    StoreUnavailable,
     ValueRefused,
 )
 from sojourn.flows import login
+from sojourn.flows.opening import find, opened, proven, refresh, touch
 from sojourn.flows.policy import Entropy, Policy, announce, announce_ended
 
-__all__ = ["act", "commit", "create", "end", "find", "opened", "proven", "refresh", "regenerate", "touch"]
+__all__ = [
+    "act",
+    "commit",
+    "create",
+    "end",
+    "find",
+    "opened",
+    "proven",
+    "refresh",
+    "regenerate",
+    "touch",
+]
 
 Asked: TypeAlias = "StoreOp | Announce"
 
@@ -107,84 +110,6 @@ def create(
     if record.uid is not None:
         yield from login.admit(policy, now, record, None)
     return record, token
-
-
-def opened(policy: Policy, now: int, text: str) -> Flow[Asked, tuple[Record, Token]]:
-    """The session that a token opens, with a due touch noted: one round trip.
-
-    Raises:
-        SessionNotFound: The token is malformed, unknown, or its secret is not the session's (any more).
-        SessionExpired: The session's lifetime is over (F4: it is left for the sweep).
-    """
-    token = parse_token(text)
-    if token is None:
-        raise SessionNotFound
-    return (yield from proven(policy, now, token)), token
-
-
-def proven(policy: Policy, now: int, token: Token, *, touch: bool = True) -> Flow[Asked, Record]:
-    """The record that a token opens, with a due touch noted unless `touch` is off; raises as `opened`."""
-    presented = secret_hash(token.secret)
-    record = yield from Load(token.handle, presented if touch else None, now)
-    if record is None:
-        raise SessionNotFound(token.handle)
-    if record.format > FORMAT:
-        raise SessionUnreadable(token.handle)
-    shown = proof(record, presented)
-    if shown == "reused":
-        yield from _reused(policy, now, record)
-    if shown != "valid":
-        raise SessionNotFound(token.handle, is_reused=shown == "reused")
-    if expired(record, now):
-        raise SessionExpired(token.handle, deadline(record) or 0)
-    return record
-
-
-def _reused(policy: Policy, now: int, record: Record) -> Flow[Asked, None]:
-    event = TokenReused(
-        id=event_id(record.handle, record.seq) + f"-reused-{now}",
-        at=now,
-        handle=record.handle,
-        seq=record.seq,
-        uid=record.uid,
-    )
-    if Ability.EVENTS in policy.abilities:
-        yield from Append((event,))
-    yield from announce(event)
-    if policy.on_reuse == "end":
-        ended = yield from Delete(record.handle, now, EndReason.TOKEN_REUSED, policy.owner)
-        if ended is not None:
-            yield from login.left(policy, ended.record)
-            yield from announce_ended(policy, ended.event)
-
-
-def find(now: int, handle: str) -> Flow[Asked, Record]:
-    """The record of a handle, for administrators and programs: no secret asked, no touch left.
-
-    Raises:
-        SessionNotFound, SessionExpired: As in `opened`.
-    """
-    if not is_handle(handle):  # what it is instead may be a secret, so it is not repeated
-        raise SessionNotFound(message="no such session: a handle is 32 hexadecimal characters.")
-    record = yield from Load(handle, None, now)
-    if record is None or record.format > FORMAT:
-        raise SessionNotFound(handle)
-    if expired(record, now):
-        raise SessionExpired(handle, deadline(record) or 0)
-    return record
-
-
-def refresh(session: Recording, now: int) -> Flow[Asked, None]:
-    """Read the session again; what was recorded and not sent stays on top (A12)."""
-    record = yield from find(now, session.living().handle)
-    session.adopt(record)
-
-
-def touch(session: Recording, now: int) -> Flow[Asked, None]:
-    """Note an access now, whatever the touch interval; data and last_update stay (A13, M7)."""
-    before = session.living()
-    applied = yield from Apply(before.handle, now, before.generation, touch_only=True)
-    session.adopt(applied.record)
 
 
 def commit(
@@ -258,7 +183,7 @@ def _store_new(
         )
     except OutcomeUnknown:
         raise
-    except StoreUnavailable:
+    except StoreError:
         session.put_back(changes, intent)
         raise
     session.adopt(record, token)
@@ -283,6 +208,7 @@ def _write(
             before.generation,
             changes,
             new_hash=None if token is None else secret_hash(token.secret),
+            old_hash=before.secret_hash,
             identity=identity,
             lifetime=wish.lifetime,
             client=wish.client,
@@ -291,8 +217,11 @@ def _write(
         )
     except OutcomeUnknown:
         raise
-    except StoreUnavailable:
+    except StoreError:
         session.put_back(changes, intent)
+        raise
+    except SessionUnreadable:
+        session.drop_changes()
         raise
     except SessionNotFound:
         session.forget()
@@ -304,7 +233,7 @@ def _write(
         except LimitReached:
             yield from refresh(session, now)  # the data was written, the identity is the former one
             raise
-        except StoreUnavailable as error:
+        except StoreError as error:
             yield from _take_back_unknown(session, policy, now, before, applied.record)
             raise OutcomeUnknown(
                 "the data is stored, the sign-in is not: the store did not say whether the user's index has the "
@@ -331,11 +260,11 @@ def _replace(
     If the store fails in between, the session counts as not stored yet, and the next commit begins the new one.
     """
     try:
-        yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
-    except StoreUnavailable:
+        yield from _end(session, policy, now, EndReason.REPLACED)
+    except StoreError:
         session.put_back(changes, wish)
         raise
-    session.detach(keep=True)
+    session.detach(dict(session.texts()))
     wish.replace = False
     yield from _store_new(session, policy, now, entropy, changes, wish)
 
@@ -354,39 +283,50 @@ def regenerate(
     wish = Intent()
     wish.client = session.client
     changes, intent = session.swap_out()
+    data = dict(session.texts())
     if not session.is_new:
         try:
-            done = yield from end(session, policy, now, EndReason.REPLACED, keep_view=True)
-        except StoreUnavailable:
+            ended = yield from _end(session, policy, now, EndReason.REPLACED)
+        except StoreError:
             session.put_back(changes, intent)
             raise
-        if keep and not done:
-            handle = session.handle
-            session.forget()
-            raise SessionNotFound(handle)
-    session.detach(keep=keep)
+        if keep:
+            data = _carried(session, ended, changes)
+    session.detach(data if keep else {})
     yield from _store_new(session, policy, now, entropy, (), wish)
 
 
-def end(
-    session: Recording, policy: Policy, now: int, reason: EndReason = EndReason.LOGOUT, *, keep_view: bool = False
-) -> Flow[Asked, bool]:
+def _carried(session: Recording, ended: Ended | None, changes: tuple[Change, ...]) -> Fields:
+    """The data of a session that was just ended, others' last changes included, with this request's on top."""
+    before = session.living()
+    if ended is None or ended.record.generation != before.generation:
+        session.forget()
+        raise SessionNotFound(before.handle) if ended is None else IdentityChanged(before.handle)
+    try:
+        return apply(ended.record.data, changes)[0]
+    except ChangeError:  # they no longer fit what others wrote; the session has ended, so theirs is what is left
+        return ended.record.data
+
+
+def end(session: Recording, policy: Policy, now: int, reason: EndReason = EndReason.LOGOUT) -> Flow[Asked, bool]:
     """End the session at once, for good; True if this very call ended it (F7).
 
     Whatever is recorded is dropped. The handlers have run when it returns.
     """
-    record = session.record
-    if record is None:
+    if session.record is None:
         session.forget()
         return False
-    ended = yield from Delete(record.handle, now, reason, policy.owner)
-    if not keep_view:
-        session.forget()
-    if ended is None:
-        return False
-    yield from login.left(policy, ended.record)
-    yield from announce_ended(policy, ended.event)
-    return True
+    ended = yield from _end(session, policy, now, reason)
+    session.forget()
+    return ended is not None
+
+
+def _end(session: Recording, policy: Policy, now: int, reason: EndReason) -> Flow[Asked, Ended | None]:
+    ended = yield from Delete(session.living().handle, now, reason, policy.owner)
+    if ended is not None:
+        yield from login.left(policy, ended.record)
+        yield from announce_ended(policy, ended.event)
+    return ended
 
 
 def _drop_empty(session: Recording, policy: Policy, now: int) -> Flow[Asked, None]:

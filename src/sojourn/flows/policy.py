@@ -20,6 +20,10 @@ Entropy: TypeAlias = Callable[[int], bytes]
 """So many random bytes from the operating system; handed in, so that flows stay pure and tests can choose."""
 
 
+AT_ONCE = 16
+"""How many ends are handled before they are acknowledged together."""
+
+
 class Policy(Struct, frozen=True):
     """The choices that flows follow.
 
@@ -54,11 +58,13 @@ def announce_ended(policy: Policy, *events: SessionEnded) -> Generator[Announce 
     """Run the handlers of ends that this process owns, then acknowledge them.
 
     If the process dies in between, the lease in the outbox runs out and another one runs the handlers, with the same
-    event ids (promise 3). Without handlers here, the events are left to a process that has some.
+    event ids (promise 3). Without handlers here, the events are left to a process that has some. It goes a few at a
+    time, so that a crash, or handlers slower than the lease of 30 seconds, repeat a few and not a whole sweep.
     """
-    if events:
-        yield from Announce(events)
+    for first in range(0, len(events), AT_ONCE):
+        some = events[first : first + AT_ONCE]
+        yield from Announce(some)
         if policy.owner is not None and Ability.EVENTS in policy.abilities:
             # The ends stand and were handled; unacknowledged, they are handled again, with the same ids.
             with suppress(StoreError):
-                yield from Acknowledge(tuple([event.id for event in events]))
+                yield from Acknowledge(tuple([event.id for event in some]))

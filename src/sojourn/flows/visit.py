@@ -28,10 +28,10 @@ from sojourn.errors import (
     ValueRefused,
 )
 from sojourn.flows import lifecycle
+from sojourn.flows.opening import rotated_just_now
 from sojourn.flows.policy import Entropy, Policy, announce
 
 __all__ = [
-    "JUST_NOW_MS",
     "Found",
     "LateWrites",
     "OnStoreError",
@@ -46,12 +46,6 @@ __all__ = [
 Asked: TypeAlias = "StoreOp | Announce"
 LateWrites: TypeAlias = Literal["drop", "raise"]
 OnStoreError: TypeAlias = Literal["raise", "anonymous"]
-
-JUST_NOW_MS = 60_000
-"""For so long after a rotation a former secret is taken for a request that was already under way.
-
-Afterwards its client is one that never got the new token, and is to be served like one whose token opens nothing.
-"""
 
 
 class Found(Struct, frozen=True):
@@ -121,7 +115,7 @@ def known_at_once(record: Record | None, token: Token, now: int) -> Found | None
 def _late(now: int, token: Token) -> Flow[Asked, Found]:
     """Whether a rotated-away token is a request's that was under way, or comes long after."""
     record = yield from Load(token.handle, None, now)  # rare, and by now it may have been ended for the reuse
-    if record is None or expired(record, now) or now - record.last_update > JUST_NOW_MS:
+    if record is None or expired(record, now) or not rotated_just_now(record, now):
         return Found()
     return Found(rotated=record)
 
@@ -187,7 +181,7 @@ def _begin_anew(
     except (ChangeError, ValueRefused):
         data = {}
     client = intent.client or session.client
-    session.detach(keep=False)
+    session.detach({})
     record, token = yield from lifecycle.create(
         policy, now, entropy, data, intent.identity or Identity(), intent.lifetime, client
     )

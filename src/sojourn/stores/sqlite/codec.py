@@ -47,6 +47,7 @@ def row_of(record: Record) -> Row:
         record.previous_hash,
         record.seq,
         record.format,
+        record.rotated_at,
     )
 
 
@@ -58,7 +59,8 @@ def record_of(row: Row) -> Record:
     """
     # fmt: off
     (handle, secret_hash, created, last_access, last_update, ttl_ms, ttl_type, absolute_ms, touch_ms, data, uid, roles,
-     user_data, authenticated_at, acting_as, ip, user_agent, label, generation, previous_hash, seq, form, *_) = row
+     user_data, authenticated_at, acting_as, ip, user_agent, label, generation, previous_hash, seq, form, rotated_at,
+     *_) = row
     # fmt: on
     try:
         return Record(
@@ -79,6 +81,7 @@ def record_of(row: Row) -> Record:
             previous_hash,
             seq,
             form,
+            rotated_at,
         )
     except (ValueRefused, msgspec.MsgspecError) as error:
         raise SessionUnreadable(handle) from error

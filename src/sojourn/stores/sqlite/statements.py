@@ -25,6 +25,7 @@ CREATE TABLE sessions (
   handle TEXT NOT NULL PRIMARY KEY,
   secret_hash BLOB NOT NULL,
   previous_hash BLOB,
+  rotated_at INTEGER,
   created INTEGER NOT NULL,
   last_access INTEGER NOT NULL,
   last_update INTEGER NOT NULL,
@@ -95,7 +96,8 @@ INSERT INTO housekeeping VALUES (1, '', 0, 0);
 
 COLUMNS: Final = (
     "handle, secret_hash, created, last_access, last_update, ttl_ms, ttl_type, absolute_ms, touch_ms, data, uid, roles,"
-    " user_data, authenticated_at, acting_as, ip, user_agent, label, generation, previous_hash, seq, format"
+    " user_data, authenticated_at, acting_as, ip, user_agent, label, generation, previous_hash, seq, format,"
+    " rotated_at"
 )
 """In the order of `codec.record_of`."""
 
@@ -105,10 +107,10 @@ _WITHOUT_TEXTS = COLUMNS.replace(" data,", " '{}',").replace(" roles,", " '[]',"
 
 LOAD: Final = f"SELECT {COLUMNS} FROM sessions WHERE handle = ?"
 LOAD_WITH_DUE: Final = f"SELECT {COLUMNS}, due FROM sessions WHERE handle = ?"
-CREATE: Final = f"INSERT INTO sessions ({COLUMNS}, due) VALUES ({'?, ' * 22}?) ON CONFLICT DO NOTHING"
+CREATE: Final = f"INSERT INTO sessions ({COLUMNS}, due) VALUES ({'?, ' * 23}?) ON CONFLICT DO NOTHING"
 TOUCH: Final = "UPDATE sessions SET last_access = ? WHERE handle = ?"
 CHANGE: Final = "UPDATE sessions SET data = ?, last_access = ?, last_update = ?, seq = ? WHERE handle = ?"
-REPLACE: Final = f"UPDATE sessions SET ({COLUMNS.removeprefix('handle, ')}) = ({'?, ' * 20}?) WHERE handle = ?"
+REPLACE: Final = f"UPDATE sessions SET ({COLUMNS.removeprefix('handle, ')}) = ({'?, ' * 21}?) WHERE handle = ?"
 FILE: Final = "UPDATE sessions SET due = ? WHERE handle = ?"
 DELETE: Final = "DELETE FROM sessions WHERE handle = ?"
 DUE: Final = f"SELECT {_WITHOUT_TEXTS} FROM sessions WHERE due < ? ORDER BY due, handle LIMIT ?"

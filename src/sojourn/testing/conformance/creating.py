@@ -39,6 +39,7 @@ def create_keeps_every_field(trial: Trial) -> Body:
         client=Client("2001:db8::1", 'Agent "quoted" \U0001f600', "my phone"),
         generation=7,
         previous_hash=trial.entropy(32),
+        rotated_at=trial.now + 2,
         seq=12,
     )
     for what, record in (

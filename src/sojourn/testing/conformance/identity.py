@@ -17,6 +17,7 @@ __all__ = [
     "identity_changes_raise_the_generation",
     "lifetime_and_client_are_replaced",
     "rotation_keeps_the_previous_hash",
+    "rotations_of_one_secret_do_not_both_stand",
 ]
 
 
@@ -35,6 +36,18 @@ def rotation_keeps_the_previous_hash(trial: Trial) -> Body:
         same((rotated.data, rotated.uid, rotated.generation), (record.data, "ann", 2), "what stays at a rotation")
         yield from stands(rotated, trial.now, "the rotated record")
     same((yield from Apply(record.handle, trial.now + 9, 2)).record.seq, 4, "the number of events after 3 rotations")
+
+
+@behaviour("promise 6: an acknowledged token is not rotated away by who held the one before")
+def rotations_of_one_secret_do_not_both_stand(trial: Trial) -> Body:
+    """A rotation that names the secret which it replaces is refused when another one was first."""
+    record = trial.record()
+    _ = yield from Create(record)
+    first, second = trial.entropy(32), trial.entropy(32)
+    done = yield from Apply(record.handle, trial.now, 0, new_hash=first, old_hash=record.secret_hash)
+    late = Apply(record.handle, trial.now, 0, new_hash=second, old_hash=record.secret_hash)
+    _ = yield from refuses(late, IdentityChanged, "a second rotation of the same secret")
+    yield from stands(done.record, trial.now, "the record after the first")
 
 
 @behaviour("design 7: generation, raised when the identity changes")
@@ -59,6 +72,7 @@ def identity_changes_raise_the_generation(trial: Trial) -> Body:
             last_access=now,
             last_update=now,
             previous_hash=wanted.secret_hash,
+            rotated_at=now,
             uid=who.uid,
             roles=who.roles,
             user_data=who.user_data,
