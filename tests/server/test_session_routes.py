@@ -594,3 +594,11 @@ async def test_uuids_are_random_and_counted() -> None:
         for count in ("1001", "-1", "x", "1e3", "٣"):
             assert (await client.get("/_uuids", params={"count": count})).status_code == 400
         assert (await client.post("/_uuids")).status_code == 405
+
+
+async def test_no_shared_cache_may_keep_an_answer() -> None:
+    """Security.md A.7; must-revalidate alone lets caches keep answers to Basic credentials (RFC 9111 3.5)."""
+    async with server() as there, there.client() as client:
+        for answer in (await client.get("/_session"), await client.get("/_session", headers=basic("anna"))):
+            assert {"private", "no-store"} <= set(answer.headers["cache-control"].replace(" ", "").split(","))
+            assert {"Cookie", "Authorization"} <= set(answer.headers["vary"].replace(" ", "").split(","))

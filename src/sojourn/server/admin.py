@@ -128,7 +128,7 @@ async def _filter(manager: AsyncSessionManager, request: Request) -> tuple[str |
 
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", "100")
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_LIMIT:
+    if len(text) > 9 or not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_LIMIT:
         raise Problem(400, f"limit is a number from 1 to {MAX_LIMIT}.")
     return int(text)
 

@@ -45,10 +45,18 @@ class Refusal(Exception):
 Handler: TypeAlias = Callable[[Request, Services], Awaitable[Response]]
 
 
+_PERSONAL = {
+    # CouchDB says must-revalidate alone, which lets shared caches keep answers to Basic credentials (RFC 9111 3.5).
+    "Cache-Control": "must-revalidate, private, no-store",
+    "Vary": "Cookie, Authorization",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
 def answer(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer as CouchDB sends it."""
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
-    response = Response(text.encode("utf-8"), status, {"Cache-Control": "must-revalidate", **(headers or {})})
+    response = Response(text.encode("utf-8"), status, {**_PERSONAL, **(headers or {})})
     response.headers["Content-Type"] = "application/json"
     return response
 

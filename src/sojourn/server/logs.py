@@ -30,7 +30,7 @@ _server = logging.getLogger("sojourn.server")
 
 # A token, or the handle of one: what stands in a path or a message is cut to the 8 characters that people compare.
 _TOKEN = re.compile(r"([0-9a-f]{8})[0-9a-f]{24}(?:\.[A-Za-z0-9_-]{43})?(?![0-9A-Za-z])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _FIELDS = ("event", "method", "path", "status", "duration_ms", "handle", "address", "uid")
 _COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
 
@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time`, `level`, `logger`, `message`, then the fields of the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; control characters are escaped by JSON (ASVS 16.4.1)."""
+        """The line; whatever is not plain ASCII is escaped by JSON, line separators and bidi marks too (ASVS 16.4.1)."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -76,7 +76,7 @@ class JsonFormatter(logging.Formatter):
             del line["message"]  # it says the same as the fields
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return without_secrets(json.dumps(line, ensure_ascii=False, default=str))
+        return without_secrets(json.dumps(line, ensure_ascii=True, default=str))
 
 
 class HumanFormatter(logging.Formatter):

@@ -64,7 +64,7 @@ def read_host(text: str, where: str) -> str:
 
 def read_port(text: str, where: str) -> int:
     """A TCP port; 0 lets the system choose a free one."""
-    if not (text.isascii() and text.isdecimal()) or int(text) > 65_535:
+    if len(text) > 9 or not (text.isascii() and text.isdecimal()) or int(text) > 65_535:
         refuse(where, text, "a port is a number from 1 to 65535, or 0 for any free one.")
     return int(text)
 
@@ -73,7 +73,7 @@ def read_count(text: str, where: str) -> int | None:
     """A number from 1 upwards, or `none` for no limit."""
     if text.lower() == "none":
         return None
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1_000_000:
+    if len(text) > 9 or not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= 1_000_000:
         refuse(where, text, "write a number from 1 upwards, or none for no limit.")
     return int(text)
 
