@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time`, `level`, `logger`, `message`, then the fields of the line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; whatever is not plain ASCII is escaped by JSON, line separators and bidi marks too (ASVS 16.4.1)."""
+        """The line; what is not ASCII is escaped by JSON, line separators and bidi marks too (ASVS 16.4.1)."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
