@@ -365,6 +365,43 @@ async def test_hashes_of_kanso_and_couch_login_sign_in_and_are_replaced_under_th
         assert (await client.put(CARL, json={**document, "n": 1})).status_code == 201
 
 
+async def test_hashes_that_are_dear_to_verify_are_for_administrators() -> None:
+    """Each sign-in costs the iterations that the document names, so whoever may sign up could keep a core busy."""
+    dear = "Iteration count is too high for this server: at most 10000."
+    async with server(open_users=True) as there, there.client() as client, signed_in(there, "anna") as anna:
+        for iterations in (10_001, 2_000_000):
+            body = carl(password=None, **{**DERIVED, "iterations": iterations})
+            refused(await client.put(CARL, json=body), 403, "forbidden", dear)
+            own = {**(await anna.get(ANNA)).json(), **DERIVED, "iterations": iterations}
+            refused(await anna.put(ANNA, json=own), 403, "forbidden", dear)
+        assert await there.directory.get("carl") is None
+        body = carl(password=None, **{**DERIVED, "iterations": 10_000})
+        assert (await client.put(CARL, json=body)).status_code == 201
+        async with signed_in(there, "root") as root:
+            body = carl(name="dora", password=None, **{**DERIVED, "iterations": 2_000_000})
+            assert (await root.put(CARL.replace("carl", "dora"), json=body)).status_code == 201
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_document_has_at_most_64_kib(packed: bool) -> None:
+    async with server(open_users=True) as there, there.client() as client:
+        headers = {"Content-Type": "application/json"} | ({"Content-Encoding": "gzip"} if packed else {})
+        bare = len(json.dumps(carl(_id="org.couchdb.user:carl", note="")))
+        for size, status in ((65_537, 413), (65_536, 201)):
+            body = json.dumps(carl(_id="org.couchdb.user:carl", note="x" * (size - bare))).encode()
+            assert len(body) == size
+            content = gzip.compress(body) if packed else body
+            responses = [await client.post("/_users", content=content, headers=headers)]
+            if status == 413:
+                responses.append(await client.put(CARL, content=content, headers=headers))
+            for response in responses:
+                assert response.status_code == status
+            if status == 413:
+                reason = "A user document has at most 65536 bytes."
+                refused(responses[0], 413, "document_too_large", reason)
+                assert await there.directory.get("carl") is None
+
+
 async def test_members_that_are_null_are_absent() -> None:
     async with server() as there, signed_in(there, "root") as root:
         nulls = dict.fromkeys(("password_scheme", "salt", "derived_key", "iterations", "password_sha", "pbkdf2_prf"))

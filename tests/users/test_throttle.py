@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sojourn.core.accounts import Admit, NoteFailure, NoteSuccess
 from sojourn.errors import ConfigurationError
-from sojourn.users.throttle import Limits, Rate, Throttle, address_key, gcra
+from sojourn.users.throttle import Count, Limits, Rate, Throttle, address_key, gcra, lock_out, settle
 
 HERE, THERE = "192.0.2.7", "198.51.100.9"
 NO_RATES = Limits(by_name=None, by_address=None)
@@ -82,9 +82,86 @@ def test_successes_cost_nothing() -> None:
 
 
 def test_tries_in_flight_are_counted() -> None:
-    throttle = Throttle(Limits())
+    throttle = Throttle(Limits(failures=None))
     waits = [throttle.admit(Admit("anna", "s", HERE, 0)) for _ in range(150)]
     assert waits.count(0) == 100
+
+
+def test_c13_tries_at_once_are_no_way_round_the_lock_out() -> None:
+    throttle = Throttle(NO_RATES)
+    waits = [throttle.admit(Admit("anna", "s", HERE, 0)) for _ in range(50)]
+    assert waits == [0] * 5 + [1_000] * 45
+    assert throttle.admit(Admit("anna", "s", THERE, 0)) == 0
+    for _ in range(5):
+        throttle.note_failure(NoteFailure("anna", "s", HERE, 0))
+    assert throttle.admit(Admit("anna", "s", HERE, 1)) == 299_999
+
+
+def test_c13_failures_and_tries_in_flight_count_together() -> None:
+    throttle = Throttle(NO_RATES)
+    assert [fail(throttle, now) for now in range(3)] == [0] * 3
+    assert [throttle.admit(Admit("anna", "s", HERE, 10)) for _ in range(3)] == [0, 0, 1_000]
+    throttle.note_failure(NoteFailure("anna", "s", HERE, 10))
+    assert throttle.admit(Admit("anna", "s", HERE, 11)) == 1_000  # the failure took the place of the try
+    throttle.note_success(NoteSuccess("anna", "s", HERE, 10))
+    assert [throttle.admit(Admit("anna", "s", HERE, 12)) for _ in range(6)] == [0] * 5 + [1_000]
+
+
+def test_c13_a_success_does_not_hide_the_other_tries_in_flight() -> None:
+    throttle = Throttle(NO_RATES)
+    assert [throttle.admit(Admit("anna", "s", HERE, 0)) for _ in range(5)] == [0] * 5
+    throttle.note_success(NoteSuccess("anna", "s", HERE, 0))
+    assert [throttle.admit(Admit("anna", "s", HERE, 1)) for _ in range(2)] == [0, 1_000]
+
+
+def test_c13_a_try_that_never_ends_counts_for_a_minute() -> None:
+    throttle = Throttle(NO_RATES)
+    for _ in range(5):
+        assert throttle.admit(Admit("anna", "s", HERE, 0)) == 0
+    assert throttle.admit(Admit("anna", "s", HERE, 59_999)) == 1_000
+    assert throttle.admit(Admit("anna", "s", HERE, 60_000)) == 0
+
+
+def test_c13_a_try_that_ends_late_leaves_younger_ones_in_flight() -> None:
+    late = Count(pending=(0, 70_000, 70_001))
+    assert settle(late, 0, NO_RATES, failed=True) == Count(0, 1, (70_000, 70_001))
+    assert settle(late, 0, NO_RATES, failed=False) == Count(pending=(70_000, 70_001))
+
+
+def test_a_try_refused_by_a_rate_is_not_in_flight() -> None:
+    throttle = Throttle(Limits(by_name=Rate(1, 1_000), by_address=None))
+    assert throttle.admit(Admit("anna", "s", HERE, 0)) == 0
+    assert all(throttle.admit(Admit("anna", "s", HERE, 0)) == 1_000 for _ in range(9))
+    assert throttle.admit(Admit("anna", "s", HERE, 1_000)) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["try", "fail"]), st.integers(0, 2_000)), max_size=80))
+def test_no_order_of_tries_and_answers_lets_more_than_five_fail_in_a_window(steps: list[tuple[str, int]]) -> None:
+    count: Count | None = None
+    now, flying, failed = 0, list[int](), list[int]()
+    for step, gap in steps:
+        now += gap // 10
+        if step == "try":
+            count, wait = lock_out(count, now, NO_RATES)
+            flying += [now] if wait == 0 else []
+        elif flying:
+            failed.append(flying.pop(0))
+            count = settle(count, failed[-1], NO_RATES, failed=True)
+        assert len(failed) + len(flying) <= 5
+
+
+def test_keys_have_one_size_however_long_the_name_is() -> None:
+    throttle = Throttle(Limits())
+    for name in ("", "anna", "x" * 1_000_000, "\ud800"):
+        assert fail(throttle, 0, name=name) == 0
+    assert {len(key) for key in (*throttle._counts, *throttle._rates)} == {32}
+    assert len(throttle._counts) == 4
+
+
+def test_no_two_names_and_stamps_share_a_key() -> None:
+    throttle = Throttle(Limits(failures=1))
+    for name, stamp in (("ab", "c"), ("a", "bc"), ("abc", ""), ("", "abc")):
+        assert fail(throttle, 0, name=name, stamp=stamp) == 0
 
 
 def test_a_refused_try_costs_no_other_allowance() -> None:

@@ -23,6 +23,9 @@ _SPECIAL = {"_id", "_rev", "_deleted"}
 _PASSWORD = {"password", "password_scheme", "password_sha", "salt", "derived_key", "iterations", "pbkdf2_prf"}
 _OWN = _SPECIAL | _PASSWORD | {"name", "type", "roles"}
 _PRFS = ("sha", "sha1", "sha224", "sha256", "sha384", "sha512")
+_MAX_OWN_ITERATIONS = 10_000
+"""For keys of callers who are no administrators: each sign-in would cost the iterations that they chose."""
+
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){1,64}")
 
 
@@ -125,21 +128,22 @@ def _keeps(document: JsonObject, old: User | None) -> bool:
     return kept is not None and not has_key and document.get("password_scheme") == kept.scheme
 
 
-def draft_of(document: JsonObject) -> Draft:
+def draft_of(document: JsonObject, caller: Caller) -> Draft:
     """What a validated document is to make of its user.
 
     Raises:
-        Refusal: 403 for a password that is no string, or a key that nobody could verify.
+        Refusal: 403 for a password that is no string, a key that nobody could verify, or one that is dear to verify and
+            does not come from an administrator.
     """
     password = document.get("password")
     if password is not None and not isinstance(password, str):
         raise _forbidden(f"Password value of '{str(password)[:64]}' is invalid.")
     properties: dict[str, Any] = {member: value for member, value in document.items() if member not in _OWN}
-    credentials = None if password is not None else _credentials(document)
+    credentials = None if password is not None else _credentials(document, caller)
     return Draft(document["name"], tuple(document["roles"]), properties, password, credentials)
 
 
-def _credentials(document: JsonObject) -> Credentials | None:
+def _credentials(document: JsonObject, caller: Caller) -> Credentials | None:
     """What a client has hashed for itself: Kanso by sha1 and salt, couch-login by pbkdf2. None if there is no key."""
     salt = document.get("salt", "")
     if not isinstance(salt, str) or len(salt) > 256:
@@ -149,6 +153,8 @@ def _credentials(document: JsonObject) -> Credentials | None:
         iterations, prf = document.get("iterations"), document.get("pbkdf2_prf", "sha")
         if not isinstance(iterations, int) or not 1 <= iterations <= MAX_ITERATIONS:
             raise _forbidden(f"iterations must be a number from 1 to {MAX_ITERATIONS}.")
+        if not caller.is_admin and iterations > _MAX_OWN_ITERATIONS:
+            raise _forbidden(f"Iteration count is too high for this server: at most {_MAX_OWN_ITERATIONS}.")
         if prf not in _PRFS:
             raise _forbidden(f"pbkdf2_prf must be one of {', '.join(_PRFS)}.")
         if not isinstance(derived, str) or not _HEX.fullmatch(derived):

@@ -23,6 +23,9 @@ from sojourn.server.services import Services
 
 __all__ = ["user_routes"]
 
+_MAX_DOCUMENT = 65_536
+"""Octets of a user document's JSON, unpacked: every sign-in loads it."""
+
 _REVISION = re.compile(r"[0-9]{1,9}-[0-9a-f]{32}")
 
 
@@ -94,7 +97,7 @@ async def _save(request: Request, services: Services, caller: Caller, key: str, 
     if old is not None and caller.name is None:
         raise Refusal(403, "forbidden", "You may only update your own user document.")
     validate(document, key, old, caller)
-    draft = draft_of(document)
+    draft = draft_of(document, caller)
     own = session_of(request) if caller.by == "cookie" and caller.name == draft.name else None
     try:
         user = await services.directory.save(draft, old, keep=None if own is None else own.handle, actor=caller.name)
@@ -166,7 +169,10 @@ def _key(request: Request, caller: Caller) -> str:
 async def _document(request: Request) -> JsonObject:
     if media_type(request) != "application/json":
         raise Refusal(415, "bad_content_type", "Content-Type must be application/json")
-    return parse_json(await read_body(request))
+    body = await read_body(request)
+    if len(body) > _MAX_DOCUMENT:
+        raise Refusal(413, "document_too_large", f"A user document has at most {_MAX_DOCUMENT} bytes.")
+    return parse_json(body)
 
 
 def _revision(request: Request, document: JsonObject) -> str | None:

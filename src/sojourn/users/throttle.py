@@ -3,7 +3,8 @@
 Three limits, each of which must agree:
 
 * CouchDB's lock-out (C13): after 5 failures for one name from one address, further tries are refused for 5 minutes from
-  the *first* failure, the right password included. A success clears the count.
+  the *first* failure, the right password included. A success clears the count. Tries in flight count as if they had
+  failed, so tries at once are no way round it; one that never tells how it went (cancelled, say) does so for a minute.
 * A rate for each name and address, and one for each address, by GCRA (the "leaky bucket as a meter" of ITU-T I.371):
   one instant per key says when its allowance is full again. A try costs one, a success gives it back.
 
@@ -15,6 +16,7 @@ address, loopback among them, is not locked; and the wait never grows, as refuse
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from functools import lru_cache
@@ -22,13 +24,20 @@ from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sojourn.core.accounts import Admit, NoteFailure, NoteSuccess
 from sojourn.errors import ConfigurationError
 
-__all__ = ["Limits", "Rate", "Throttle", "address_key", "gcra"]
+__all__ = ["Count", "Limits", "Rate", "Throttle", "address_key", "gcra", "lock_out", "settle"]
 
 Value = TypeVar("Value")
+
+_PENDING_MS = 60_000
+"""How long a try that nobody reports on counts as in flight."""
+
+_BUSY_MS = 1_000
+"""The wait that is told where only tries in flight are in the way: comparing a password takes less."""
 
 
 class Rate(Struct, frozen=True):
@@ -42,7 +51,8 @@ class Limits(Struct, frozen=True):
     """What a `Throttle` allows.
 
     Attributes:
-        failures: Failures for one name at one address until it is locked; None switches the lock-out off.
+        failures: Failures for one name at one address until it is locked, tries in flight among them; None switches the
+            lock-out off.
         window_ms: How long failures count, from the first one on.
         by_name: The rate for a name at an address; NIST SP 800-63B-4 3.2.2 asks for at most 100 in a row.
         by_address: The rate for an address, whatever the names.
@@ -76,9 +86,54 @@ def gcra(full_at: int | None, now: int, rate: Rate) -> tuple[int, int]:
     return (start, wait) if wait > 0 else (after, 0)
 
 
-class _Count(Struct):
-    first: int
-    failures: int
+class Count(Struct, frozen=True):
+    """What is known of one name at one address.
+
+    Attributes:
+        first: The instant of the first failure, in milliseconds; means nothing without failures.
+        failures: Failures since then.
+        pending: The instants at which the tries in flight were admitted.
+    """
+
+    first: int = 0
+    failures: int = 0
+    pending: tuple[int, ...] = ()
+
+
+def lock_out(count: Count | None, now: int, limits: Limits) -> tuple[Count, int]:
+    """Decide one try by the lock-out: (the count with this try in flight, milliseconds to wait or 0).
+
+    A refused try is not counted. The wait is that of the lock-out, or a second where only tries in flight are in the
+    way.
+    """
+    count = _living(count, now, limits)
+    if limits.failures is None:
+        return count, 0
+    if count.failures >= limits.failures:
+        return count, count.first + limits.window_ms - now
+    if count.failures + len(count.pending) >= limits.failures:
+        return count, _BUSY_MS
+    return replace(count, pending=(*count.pending, now)), 0
+
+
+def settle(count: Count | None, now: int, limits: Limits, *, failed: bool) -> Count:
+    """The count after a try admitted at `now` has ended: one less in flight, and one failure more or none at all."""
+    pending = [] if count is None else list(count.pending)  # all that are younger stay, however long this one took
+    count = _living(count, now, limits)
+    if now in pending:  # else it took over a minute and no longer counts as in flight
+        pending.remove(now)
+    if not failed:
+        return Count(pending=tuple(pending))
+    return Count(count.first if count.failures else now, count.failures + 1, tuple(pending))
+
+
+def _living(count: Count | None, now: int, limits: Limits) -> Count:
+    """The count without what is too old to count."""
+    if count is None:
+        return Count()
+    failures = count.failures if now - count.first < limits.window_ms else 0
+    pending = tuple(start for start in count.pending if abs(now - start) < _PENDING_MS)  # a clock may be set back
+    return Count(count.first, failures, pending)
 
 
 class Throttle:
@@ -92,58 +147,68 @@ class Throttle:
             raise ConfigurationError(f"failures is a number from 1 upwards, or None, not {limits.failures!r}")
         self.limits = limits
         self._lock = threading.Lock()
-        self._counts: OrderedDict[tuple[str, ...], _Count] = OrderedDict()
-        self._rates: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._counts: OrderedDict[bytes, Count] = OrderedDict()
+        self._rates: OrderedDict[bytes, int] = OrderedDict()
 
     def admit(self, op: Admit) -> int:
         """0 if the try may go on, and it is counted; else the milliseconds until it may."""
-        where = address_key(op.address)
+        key, rated = _key(op), self._rated(op)
         with self._lock:
-            wait = self._locked_for((where, op.name, op.stamp), op.now)
-            decided: list[tuple[tuple[str, ...], int]] = []
-            for key, rate in self._rated(where, op.name, op.stamp):
-                full_at, pause = gcra(self._rates.get(key), op.now, rate)
+            count, wait = lock_out(self._counts.get(key), op.now, self.limits)
+            decided: list[tuple[bytes, int]] = []
+            for rate_key, rate in rated:
+                full_at, pause = gcra(self._rates.get(rate_key), op.now, rate)
                 wait = max(wait, pause)
-                decided.append((key, full_at))
+                decided.append((rate_key, full_at))
             if wait == 0:
-                for key, full_at in decided:
-                    _put(self._rates, key, full_at, self.limits.capacity)
+                for rate_key, full_at in decided:
+                    _put(self._rates, rate_key, full_at, self.limits.capacity)
+                if self.limits.failures is not None:
+                    _put(self._counts, key, count, self.limits.capacity)
             return wait
 
     def note_failure(self, op: NoteFailure) -> None:
-        """Count a failure; the count lives from its first one."""
+        """Count a failure; the count lives from its first one. `now` is the instant at which the try was admitted."""
         if self.limits.failures is None:
             return
-        key = (address_key(op.address), op.name, op.stamp)
+        key = _key(op)
         with self._lock:
-            count = self._counts.get(key)
-            if count is None or op.now - count.first >= self.limits.window_ms:
-                _put(self._counts, key, _Count(op.now, 1), self.limits.capacity)
-            else:
-                count.failures += 1
+            count = settle(self._counts.get(key), op.now, self.limits, failed=True)
+            _put(self._counts, key, count, self.limits.capacity)
 
     def note_success(self, op: NoteSuccess) -> None:
-        """Forget the failures, and give back what the try had cost."""
-        where = address_key(op.address)
+        """Forget the failures, and give back what the try had cost. `now` is the instant at which it was admitted."""
+        key, rated = _key(op), self._rated(op)
         with self._lock:
-            self._counts.pop((where, op.name, op.stamp), None)
-            for key, rate in self._rated(where, op.name, op.stamp):
-                if key in self._rates:
-                    self._rates[key] -= rate.period_ms
+            count = settle(self._counts.pop(key, None), op.now, self.limits, failed=False)
+            if count.pending:
+                _put(self._counts, key, count, self.limits.capacity)
+            for rate_key, rate in rated:
+                if rate_key in self._rates:
+                    self._rates[rate_key] -= rate.period_ms
 
-    def _locked_for(self, key: tuple[str, ...], now: int) -> int:
-        count = self._counts.get(key)
-        if count is None or self.limits.failures is None or count.failures < self.limits.failures:
-            return 0
-        return max(0, count.first + self.limits.window_ms - now)
-
-    def _rated(self, where: str, name: str, stamp: str) -> list[tuple[tuple[str, ...], Rate]]:
-        rated: list[tuple[tuple[str, ...], Rate]] = []
+    def _rated(self, op: Admit | NoteSuccess) -> list[tuple[bytes, Rate]]:
+        rated: list[tuple[bytes, Rate]] = []
         if self.limits.by_name is not None:
-            rated.append(((where, name, stamp), self.limits.by_name))
+            rated.append((_key(op), self.limits.by_name))
         if self.limits.by_address is not None:
-            rated.append(((where,), self.limits.by_address))
+            rated.append((_digest(address_key(op.address)), self.limits.by_address))
         return rated
+
+
+def _key(op: Admit | NoteFailure | NoteSuccess) -> bytes:
+    """What a try counts under: name, stamp and address, in 32 octets, since a name may be a megabyte long."""
+    return _digest(address_key(op.address), op.name, op.stamp)
+
+
+def _digest(*parts: str) -> bytes:
+    """SHA-256 of the parts, each with its length in front, so that no two lists of them are alike."""
+    digest = hashlib.sha256()
+    for part in parts:
+        octets = part.encode("utf-8", "surrogatepass")  # a name may be any text that came
+        digest.update(len(octets).to_bytes(8, "big"))
+        digest.update(octets)
+    return digest.digest()
 
 
 @lru_cache(maxsize=1024)
@@ -162,7 +227,7 @@ def address_key(address: str | None) -> str:
     return f"{parsed.packed[:8].hex()}/64"
 
 
-def _put(table: OrderedDict[tuple[str, ...], Value], key: tuple[str, ...], value: Value, capacity: int) -> None:
+def _put(table: OrderedDict[bytes, Value], key: bytes, value: Value, capacity: int) -> None:
     table[key] = value
     table.move_to_end(key)
     while len(table) > capacity:
