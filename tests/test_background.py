@@ -76,7 +76,7 @@ def test_a_sync_listener_hears_what_happened_since_its_call_and_waits_for_the_st
     monkeypatch.setattr(background, "RETRY_S", 0)
     store = Store()
     with SessionManager(store) as manager:
-        events = manager.listen(poll_interval=0, timeout=0)
+        events = manager.listen(poll_interval=0.01, timeout=0.3)
         first, second = manager.create(), manager.create()
         store.failures = 2
         assert [event.handle for event in events] == [first.handle, second.handle]

@@ -42,6 +42,8 @@ def listen(manager: SessionManager, cursor: int, poll_interval: float, timeout: 
             tailed: Tailed = manager.store.perform(Tail(place.cursor))
         except StoreError as error:
             place.failed(error)
+            if timeout is not None and place.quiet_s() > timeout:
+                return
             time.sleep(RETRY_S)
             continue
         yield from place.reached(tailed, manager.now())
@@ -66,6 +68,8 @@ async def alisten(
             tailed: Tailed = await manager.store.aperform(Tail(place.cursor))
         except StoreError as error:
             place.failed(error)
+            if timeout is not None and place.quiet_s() > timeout:
+                return
             await asyncio.sleep(RETRY_S)
             continue
         for event in place.reached(tailed, manager.now()):

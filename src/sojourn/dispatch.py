@@ -113,7 +113,7 @@ class Dispatcher:
                 for handler in self._chosen(event):
                     try:
                         waiting = handler(event)
-                        if waiting is not None:
+                        if waiting is not None and inspect.isawaitable(waiting):
                             await waiting
                     except Exception:  # noqa: BLE001 - it is logged and counted; the request goes on
                         self._failed(handler, event)

@@ -18,7 +18,7 @@ import pytest
 import sqlite_workers
 from sojourn.core.changes import Increment, Set
 from sojourn.core.events import EndReason
-from sojourn.core.operations import Apply, Count, Create, Delete, Load
+from sojourn.core.operations import Acknowledge, Apply, Count, Create, Delete, Delist, Load
 from sojourn.core.values import decode, encode
 from sojourn.errors import (
     OutcomeUnknown,
@@ -368,4 +368,15 @@ def test_twenty_kills_of_writing_processes_lose_nothing(path: Path) -> None:
     assert known[1] > 0
     assert known[2] > 0
     up(store)
+    store.close()
+
+
+def test_a_path_that_no_file_can_have_is_an_error_and_not_a_wait() -> None:
+    store = SqliteStore("/tmp/" + "a" * 300)
+    with pytest.raises(StoreError):
+        store.perform(Count(1_000))
+    with pytest.raises(StoreError):
+        store.perform(Delist("nobody", "0" * 32))
+    with pytest.raises(StoreError):
+        store.perform(Acknowledge(("x",)))
     store.close()

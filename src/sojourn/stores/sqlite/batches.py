@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from sojourn.core.operations import StoreOp
-from sojourn.errors import SojournError, ValueRefused
+from sojourn.errors import ValueRefused
 from sojourn.stores.sqlite.connections import Connections
 from sojourn.stores.sqlite.database import Database
 from sojourn.stores.sqlite.errors import mapped, spoils_connection
@@ -210,7 +210,7 @@ class Batches:
                 refused.append(self._queue.popleft())
             self._tell(refused, error)
             return None
-        except (apsw.Error, SojournError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: who waits must be told, or would wait for ever
             refused = [self._queue.popleft() for _ in range(len(self._queue))]
             self._tell(refused, error)
             return None

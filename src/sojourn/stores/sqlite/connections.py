@@ -189,12 +189,14 @@ class Connections:
 
     def _make_file(self) -> None:
         """Make an empty file that only its owner can read; -wal and -shm get the same rights from SQLite."""
-        if Path(self.path).exists():
-            return
         folder = Path(self.path).absolute().parent
-        if not folder.is_dir():
-            raise StoreUnavailable(f"sqlite {self.path}: there is no folder {folder}; make it, or name another file")
         try:
+            if Path(self.path).exists():
+                return
+            if not folder.is_dir():
+                raise StoreUnavailable(
+                    f"sqlite {self.path}: there is no folder {folder}; make it, or name another file"
+                )
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except FileExistsError:
             pass  # another process was quicker
