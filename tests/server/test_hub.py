@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sojourn import AsyncSessionManager, GapNoticed, SessionCreated, SessionEnded
-from sojourn.server.hub import Hub, Mailbox
+from sojourn.server.hub import ADDRESS_STREAMS, Hub, Mailbox
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +102,32 @@ async def test_a_hub_that_fails_ends_its_streams_loudly(
         assert hub.is_full
         await asyncio.sleep(0)
         assert "event streams failed" in caplog.text
+
+
+async def test_one_address_cannot_take_every_place() -> None:
+    async with AsyncSessionManager("memory://") as manager:
+        hub = Hub(manager)
+        boxes = [hub.add("h", "192.0.2.1") for _ in range(ADDRESS_STREAMS)]
+        assert hub.is_full_for("192.0.2.1")
+        assert not hub.is_full_for("192.0.2.2")
+        assert not hub.is_full_for(None)
+        assert not hub.is_full, "an administrator at this address is let in"
+        for _ in range(2):  # forgotten twice, counted once
+            hub.remove(boxes[0])
+        assert not hub.is_full_for("192.0.2.1")
+        hub.add("", "192.0.2.1")
+        assert hub.is_full_for("192.0.2.1")
+
+
+async def test_some_places_are_kept_for_administrators() -> None:
+    async with AsyncSessionManager("memory://") as manager:
+        hub = Hub(manager, max_streams=5, admin_streams=2)
+        boxes = [hub.add("h") for _ in range(3)]
+        assert hub.is_full_for(None)
+        assert not hub.is_full
+        boxes += [hub.add(None), hub.add(None)]
+        assert hub.is_full
+        hub.remove(boxes[0])
+        assert not hub.is_full_for(None)
+        hub.end_streams()
+        assert hub.is_full_for(None)

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 
 from serving import PASSWORD, Served, served, watching
 from sojourn import AsyncSessionManager
 from sojourn.core.events import decode_event
 from sojourn.http.cookies import CookiePolicy
 from sojourn.http.exchange import Terms
+from sojourn.server.answers import Problem
 from sojourn.server.directory import AsyncUserDirectory
 from sojourn.server.hub import Hub
 from sojourn.server.push import EventStream, frame, push_routes
@@ -278,3 +280,19 @@ async def test_a_hub_is_full_at_its_number_of_streams_and_while_it_stops() -> No
         assert not hub.is_full
         hub.end_streams()
         assert hub.is_full
+
+
+@pytest.mark.anyio
+async def test_the_hundred_and_first_stream_of_an_address_is_told_when_to_come_again() -> None:
+    async with AsyncSessionManager("memory://") as manager:
+        terms, hub = Terms(CookiePolicy("AuthSession", secure=False)), Hub(manager)
+        for _ in range(100):
+            hub.add("", "192.0.2.1")
+        page = push_routes(manager, terms, hub)[0]
+        scope = {"type": "http", "method": "GET", "path": "/events", "headers": [(b"host", b"localhost")]}
+        scope |= {"query_string": b"", "scheme": "http", "client": ("192.0.2.1", 1), "server": ("localhost", 80)}
+        with pytest.raises(Problem) as refused:
+            await page.endpoint(Request(scope))
+        assert (refused.value.status_code, refused.value.headers) == (503, {"retry-after": "5"})
+        answer = await page.endpoint(Request(scope | {"client": ("192.0.2.2", 1)}))
+        assert (answer.status_code, len(hub)) == (200, 101)

@@ -6,6 +6,7 @@ obeys the second); NaN, lone surrogates and a depth that exhausts the stack are 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import zlib
 from typing import Any, cast
@@ -15,10 +16,13 @@ from starlette.requests import Request
 
 from sojourn.server.couch_answers import Refusal
 
-__all__ = ["MAX_BODY", "JsonObject", "media_type", "parse_form", "parse_json", "read_body"]
+__all__ = ["BODY_S", "MAX_BODY", "JsonObject", "media_type", "parse_form", "parse_json", "read_body"]
 
 MAX_BODY = 1_048_576
 """Octets of a body, before and after unpacking."""
+
+BODY_S = 20.0
+"""Seconds until a body is complete, from when a route begins to read it."""
 
 _MAX_FIELDS = 100
 
@@ -34,11 +38,21 @@ async def read_body(request: Request) -> bytes:
     """The whole body, unpacked if it is gzipped (ibmcloudant gzips every document).
 
     Raises:
-        Refusal: 413 over `MAX_BODY`, 415 for another encoding, 400 for a broken one.
+        Refusal: 408 after `BODY_S`, 413 over `MAX_BODY`, 415 for another encoding, 400 for a broken one.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise Refusal(415, "bad_content_encoding", "Only gzip and identity are understood as Content-Encoding.")
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _read(request)
+    except TimeoutError:
+        reason = f"The body did not come within {BODY_S:g} seconds."
+        raise Refusal(408, "request_timeout", reason, {"Connection": "close"}) from None
+    return _unpack(body) if encoding == "gzip" else body
+
+
+async def _read(request: Request) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -46,8 +60,7 @@ async def read_body(request: Request) -> bytes:
         if size > MAX_BODY:
             raise _too_large()
         parts.append(part)
-    body = b"".join(parts)
-    return _unpack(body) if encoding == "gzip" else body
+    return b"".join(parts)
 
 
 def _too_large() -> Refusal:

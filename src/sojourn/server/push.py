@@ -92,11 +92,12 @@ def push_routes(manager: AsyncSessionManager, terms: Terms, hub: Hub, heartbeat_
         refuse_foreign(request, reading=True)
         if request.method == "HEAD":
             return Response(headers=_HEADERS, media_type=EventStream.media_type)
-        _refuse_if_full(hub)
+        address = None if request.client is None else request.client.host
+        _refuse_if(hub.is_full_for(address))
         presented = exchange.read(terms, exchange.cookie_lines(request.scope["headers"]), https=_is_https(request))
         handle = "" if presented.token is None else presented.token.handle
         # First the mailbox, then the look: an end in between is in the mailbox.
-        mailbox = hub.add(handle)
+        mailbox = hub.add(handle, address)
         try:
             record = await _visitor(manager, terms, request)
         except BaseException:
@@ -104,7 +105,7 @@ def push_routes(manager: AsyncSessionManager, terms: Terms, hub: Hub, heartbeat_
             raise
         if record is None and handle:
             hub.remove(mailbox)
-            mailbox = hub.add("")
+            mailbox = hub.add("", address)
         return EventStream(hub, mailbox, _page(manager, mailbox, record, heartbeat_s))
 
     async def all_events(request: Request) -> Response:
@@ -112,7 +113,7 @@ def push_routes(manager: AsyncSessionManager, terms: Terms, hub: Hub, heartbeat_
         record = _as_admin(await _visitor(manager, terms, request))
         if request.method == "HEAD":
             return Response(headers=_HEADERS, media_type=EventStream.media_type)
-        _refuse_if_full(hub)
+        _refuse_if(hub.is_full)
         mailbox = hub.add(None)
         was_here = "last-event-id" in request.headers
         return EventStream(hub, mailbox, _feed(manager, mailbox, record, heartbeat_s, was_here=was_here))
@@ -137,8 +138,8 @@ def _as_admin(record: Record | None) -> Record:
     return record
 
 
-def _refuse_if_full(hub: Hub) -> None:
-    if hub.is_full:
+def _refuse_if(is_full: bool) -> None:
+    if is_full:
         raise Problem(503, "No further event stream can be opened now.", {"retry-after": "5"})
 
 

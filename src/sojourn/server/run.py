@@ -20,6 +20,7 @@ from sojourn.errors import ConfigurationError
 from sojourn.server.answers import ADMIN
 from sojourn.server.app import Server, make_server
 from sojourn.server.dating import Dated
+from sojourn.server.limits import BoundedProtocol, connections_at_most
 from sojourn.server.logs import configure
 from sojourn.server.settings import Settings, prepare, unknown_names
 
@@ -63,7 +64,8 @@ def _config(settings: Settings, server: Server) -> uvicorn.Config:
     return uvicorn.Config(
         Dated(server.app),
         loop="auto" if sys.platform == "win32" else "uvloop",
-        http="httptools",
+        http=BoundedProtocol,
+        limit_concurrency=connections_at_most(),
         ws="none",
         lifespan="on",
         log_config=None,
