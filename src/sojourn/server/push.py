@@ -175,15 +175,21 @@ async def _feed(
     yield frame("hello", msgspec.json.encode({"version": __version__}), retry_ms=2_000)
     if was_here:  # events between the two connections were not kept for this client
         yield _event_frame(GapNoticed(id="gap-reconnected", at=manager.now()))
+    checked = 0
     async for event in _taken(mailbox, heartbeat_s):
         if event is None:
             if not await _is_still_admin(manager, admin.handle):
                 return
             yield _BEAT
             continue
-        yield _event_frame(event)
         if isinstance(event, SessionEnded) and event.handle == admin.handle:
+            yield _event_frame(event)
             return
+        if (second := manager.now() // 1_000) != checked:  # a role that was taken away ends the feed within a second
+            checked = second
+            if not await _is_still_admin(manager, admin.handle):
+                return
+        yield _event_frame(event)
 
 
 async def _taken(mailbox: Mailbox, heartbeat_s: float) -> AsyncGenerator[AnyEvent | None, None]:
